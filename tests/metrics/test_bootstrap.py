@@ -1,0 +1,163 @@
+"""Intervals agree with resamples that were drawn and scored one by one."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from tlpipe.metrics import bootstrap, scores
+
+
+def guesses(n, k, seed=0, skill=1.5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(k, size=n)
+    logits = rng.normal(size=(n, k))
+    logits[np.arange(n), labels] += skill
+    p = np.exp(logits).round(1) + 0.01
+    return labels, p / p.sum(axis=1, keepdims=True)
+
+
+def drawn_one_by_one(labels, p, score, seed, resamples):
+    drawn = []
+    for block in bootstrap.counts(len(labels), resamples, seed):
+        for count in block.T.astype(int):
+            rows = np.repeat(np.arange(len(labels)), count)
+            drawn.append(score(labels[rows], p[rows]))
+    return np.array([np.nan if value is None else value for value in drawn])
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("name", scores.SCALARS)
+def test_the_interval_is_that_of_resamples_scored_one_by_one(name, k):
+    labels, p = guesses(40, k)
+    slow = drawn_one_by_one(labels, p, scores.SCALARS[name], seed=3, resamples=150)
+    if name == "ece":
+        slow = np.maximum(slow - slow.mean() + scores.ece(labels, p), 0)
+    classes = [str(i) for i in range(k)]
+    found = bootstrap.with_intervals(labels, p, classes, seed=3, resamples=150)
+    assert found["intervals"][name] == pytest.approx(list(np.nanpercentile(slow, [2.5, 97.5])))
+
+
+def test_the_interval_of_a_class_is_that_of_resamples_scored_one_by_one():
+    labels, p = guesses(30, 3)
+    found = bootstrap.with_intervals(labels, p, ["a", "b", "c"], seed=1, resamples=100)
+    for score in ("precision", "recall", "f1"):
+
+        def of_b(y, q, score=score):
+            return scores.per_class(y, q, ["a", "b", "c"])["b"][score]
+
+        slow = drawn_one_by_one(labels, p, of_b, seed=1, resamples=100)
+        assert found["per_class"]["b"]["intervals"][score] == pytest.approx(
+            list(np.nanpercentile(slow, [2.5, 97.5]))
+        )
+
+
+def test_plain_numbers_stay_at_the_top():
+    labels, p = guesses(100, 2)
+    found = bootstrap.with_intervals(labels, p, ["no", "yes"], seed=0)
+    plain = scores.summary(labels, p, ["no", "yes"])
+    assert {name: found[name] for name in scores.SCALARS} == {
+        name: plain[name] for name in scores.SCALARS
+    }
+    for name, (low, high) in found["intervals"].items():
+        assert low <= found[name] <= high, name
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        labels = rng.integers(2, size=100)
+        right = rng.uniform(size=100) < 0.8
+        p = np.eye(2)[np.where(right, labels, 1 - labels)]
+        low, high = bootstrap.with_intervals(labels, p, "ab", seed=seed, resamples=300)[
+            "intervals"
+        ]["accuracy"]
+        held += low <= 0.8 <= high
+    assert 178 <= held <= 199
+
+
+def test_equal_seeds_give_equal_intervals():
+    labels, p = guesses(60, 3)
+    first, again, other = (
+        bootstrap.with_intervals(labels, p, "abc", seed=seed, resamples=200) for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first["intervals"] != other["intervals"]
+
+
+def test_resamples_of_one_class_are_skipped_and_counted():
+    labels = np.array([0] * 11 + [1])
+    p = np.stack([1 - np.linspace(0.1, 0.9, 12), np.linspace(0.1, 0.9, 12)], axis=1)
+    found = bootstrap.with_intervals(labels, p, "ab", seed=0, resamples=500)
+    # A picture out of 12 is missed by (11/12)**12 = 35 % of the resamples.
+    assert 130 <= found["bootstrap"]["auc_skipped"] <= 220
+    assert found["intervals"]["auc"] is not None
+    alone = bootstrap.with_intervals(labels[:11], p[:11], "ab", seed=0, resamples=50)
+    assert alone["intervals"]["auc"] is None
+    assert alone["bootstrap"]["auc_skipped"] == 50
+    assert alone["per_class"]["b"]["intervals"]["recall"] is None
+
+
+def test_a_thousand_resamples_take_less_than_three_seconds():
+    labels, p = guesses(400, 2)
+    began = time.perf_counter()
+    bootstrap.with_intervals(labels, p, ["no", "yes"], seed=0, resamples=1000)
+    assert time.perf_counter() - began < 3
+
+
+def test_memory_is_bounded_for_many_pictures():
+    blocks = [block.shape for block in bootstrap.counts(1_000_000, 6, seed=0)]
+    assert blocks == [(1_000_000, 4), (1_000_000, 2)]
+
+
+@pytest.mark.parametrize("name", scores.SCALARS)
+def test_a_better_model_is_found_better_and_the_worse_one_worse(name):
+    labels, weak = guesses(400, 2, skill=0.5)
+    strong = 0.3 * weak + 0.7 * np.eye(2)[labels]
+    lower = name in ("ece", "log_loss", "brier")
+    if name == "ece":
+        # The strong forecaster is underconfident, the sure one is wrong and certain.
+        strong, weak = np.eye(2)[labels], np.eye(2)[1 - labels]
+    up = bootstrap.difference(labels, weak, strong, name, seed=0)
+    down = bootstrap.difference(labels, strong, weak, name, seed=0)
+    assert bootstrap.verdict(up, higher_is_better=not lower) == "better"
+    assert bootstrap.verdict(down, higher_is_better=not lower) == "worse"
+    assert up["value"] == pytest.approx(-down["value"])
+    assert up["low"] - 1e-9 <= up["value"] <= up["high"] + 1e-9
+
+
+def test_pairing_makes_the_difference_sharper_than_two_separate_intervals():
+    labels, a = guesses(300, 2)
+    b = a.copy()
+    wrong = np.flatnonzero(a.argmax(axis=1) != labels)[:12]
+    b[wrong] = np.eye(2)[labels[wrong]]
+    diff = bootstrap.difference(labels, a, b, "accuracy", seed=0)
+    assert diff["value"] == pytest.approx(12 / 300)
+    assert bootstrap.verdict(diff) == "better"
+    low_b = bootstrap.with_intervals(labels, b, "ab", seed=0)["intervals"]["accuracy"][0]
+    high_a = bootstrap.with_intervals(labels, a, "ab", seed=0)["intervals"]["accuracy"][1]
+    assert low_b < high_a
+
+
+def test_noise_is_a_tie():
+    labels, a = guesses(200, 3, seed=1)
+    _, noise = guesses(200, 3, seed=2, skill=0)
+    b = 0.98 * a + 0.02 * noise
+    assert bootstrap.verdict(bootstrap.difference(labels, a, b, seed=0)) == "tie"
+    assert bootstrap.verdict(bootstrap.difference(labels, a, a, seed=0)) == "tie"
+
+
+def test_an_undefined_difference_is_a_tie():
+    p = np.array([[0.2, 0.8], [0.4, 0.6]])
+    diff = bootstrap.difference([1, 1], p, p, "auc", seed=0)
+    assert diff == {"value": None, "low": None, "high": None}
+    assert bootstrap.verdict(diff) == "tie"
+
+
+def test_an_unknown_score_is_refused():
+    labels, p = guesses(20, 2)
+    with pytest.raises(ValueError, match="balanced_accuracy"):
+        bootstrap.difference(labels, p, p, "acuracy", seed=0)

@@ -1,0 +1,25 @@
+"""Transfer learning for images that a working engineer can trust.
+
+import tlpipe
+run = tlpipe.finetune("photos/", seed=1)
+tlpipe.load(run.folder).predict("picture.jpg")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["finetune", "load"]
+
+if TYPE_CHECKING:
+    from tlpipe.api import finetune, load
+
+
+def __getattr__(name: str) -> Any:
+    # Keras takes seconds to import: it waits until somebody trains or predicts.
+    if name in __all__:
+        from tlpipe import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'tlpipe' has no attribute '{name}'")

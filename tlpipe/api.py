@@ -1,0 +1,81 @@
+"""The Python interface: the same shape as the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tlpipe.artifact.classifier import Classifier, load
+from tlpipe.config.load import FINETUNE, override, read_yaml, validate
+from tlpipe.config.runs import default_folder
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.runner import execute
+from tlpipe.stages.announce import announce
+from tlpipe.stages.registry import make_stages
+
+__all__ = ["Classifier", "finetune", "load", "run_pipeline"]
+
+
+def finetune(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    seed: int = 0,
+    console: Console | None = None,
+    **settings: Any,
+) -> Run:
+    """The three-step recipe on a folder of pictures.
+
+    Args:
+        data: folder with one sub-folder a class.
+        out: run folder; ``runs/NAME-DATE`` when None. The same call again resumes or skips.
+        seed: drives everything random.
+        console: where progress is shown; nowhere when None.
+        settings: values by stage, such as ``head={"epochs": 4}, unfreeze={"blocks": 2}``.
+
+    Returns:
+        The finished run; ``tlpipe.load(run.folder)`` is its classifier.
+
+    Raises:
+        TlpipeError: anything the user can mend.
+    """
+    raw = {**FINETUNE, "seed": seed, "stages": {**FINETUNE["stages"], **settings}}
+    raw["stages"]["scan"] = {**raw["stages"]["scan"], "data": str(data)}
+    return run_pipeline(raw, out=out, console=console)
+
+
+def run_pipeline(
+    source: str | Path | dict[str, Any],
+    *,
+    assignments: list[str] | tuple[str, ...] = (),
+    out: str | Path | None = None,
+    console: Console | None = None,
+) -> Run:
+    """Runs a pipeline file (or its mapping) with ``stage.key=value`` laid over it."""
+    run = open_run(source, assignments=assignments, out=out, console=console)
+    return execute_run(run)
+
+
+def execute_run(run: Run) -> Run:
+    """Says what it will do, runs what is not finished, and says where the results are."""
+    announce(run)
+    execute(run, make_stages(run.pipeline))
+    run.say(f"Done. Everything is in {run.folder}; start with {run.path('README.md')}")
+    return run
+
+
+def open_run(
+    source: str | Path | dict[str, Any],
+    *,
+    assignments: list[str] | tuple[str, ...] = (),
+    out: str | Path | None = None,
+    console: Console | None = None,
+) -> Run:
+    """The run that :func:`run_pipeline` would work on; nothing is written yet."""
+    where = None if isinstance(source, dict) else source
+    raw = source if isinstance(source, dict) else read_yaml(Path(source))
+    pipeline = validate(override(raw, assignments), where=where)
+    folder = Path(out) if out is not None else default_folder(pipeline)
+    return Run(folder, pipeline, console)

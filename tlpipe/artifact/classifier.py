@@ -1,0 +1,127 @@
+"""A trained model in use: pictures in, named classes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlpipe.artifact.model_file import load as load_model
+from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.resize import fit
+from tlpipe.errors import DataError, RunError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one picture.
+
+    Attributes:
+        path: the file, as given.
+        label: the most probable class; empty when the file could not be read.
+        probabilities: a number for each class, in the order of ``Classifier.class_names``.
+        error: why the file could not be read; empty when it could.
+    """
+
+    path: str
+    label: str
+    probabilities: tuple[float, ...]
+    error: str = ""
+
+
+class Classifier:
+    """A saved model with its class names and its way of making a picture an input."""
+
+    def __init__(self, model_path: Path):
+        self.model, self.metadata = load_model(model_path)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the probabilities."""
+        return self.metadata.class_names
+
+    def predict_arrays(self, pictures: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (n, classes), of uint8 pictures (n, size, size, 3)."""
+        return np.asarray(self.model.predict_on_batch(pictures))
+
+    def predict(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        batch_size: int = 32,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Prediction]:
+        """Predictions for files and for the pictures in folders, in natural order.
+
+        Args:
+            paths: a file, a folder, or several of them.
+            batch_size: pictures in memory at once.
+            progress: takes (done, total).
+
+        Returns:
+            One prediction a file; a file that can't be read has its cause in ``error``.
+
+        Raises:
+            DataError: a path does not exist, or a folder holds no picture.
+        """
+        files = find_pictures([paths] if isinstance(paths, str | Path) else list(paths))
+        found: list[Prediction] = []
+        for start in range(0, len(files), batch_size):
+            found += self._predict_batch(files[start : start + batch_size], batch_size)
+            if progress:
+                progress(len(found), len(files))
+        return found
+
+    def _predict_batch(self, files: Sequence[Path], batch_size: int) -> list[Prediction]:
+        size = self.metadata.size
+        # Padding to full batches keeps one compiled shape, and a picture's bits its own.
+        pictures = np.zeros((batch_size, size, size, 3), "uint8")
+        errors = [""] * len(files)
+        for i, file in enumerate(files):
+            try:
+                pictures[i] = fit(decode(file.read_bytes()), size, self.metadata.resize)
+            except (DecodeError, OSError) as error:
+                errors[i] = str(error)
+        rows = self.predict_arrays(pictures)
+        return [
+            Prediction(str(file), "", (), error)
+            if error
+            else Prediction(
+                str(file), self.class_names[int(row.argmax())], tuple(float(p) for p in row)
+            )
+            for file, row, error in zip(files, rows, errors, strict=False)
+        ]
+
+
+def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
+    """The files named, and the pictures in the folders named. Raises DataError."""
+    return [file for path in map(Path, paths) for file in _pictures_at(path)]
+
+
+def _pictures_at(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise DataError(f"There is no file or folder '{path}'.", todo="check the path")
+    from natsort import natsorted
+
+    files = [f for f in path.rglob("*") if f.suffix.lower() in PICTURES and f.is_file()]
+    if not files:
+        raise DataError(
+            f"The folder '{path}' holds no pictures.",
+            cause=f"looked for {', '.join(sorted(PICTURES))}",
+        )
+    yield from natsorted(files, key=str)
+
+
+def load(run: str | Path) -> Classifier:
+    """The classifier of a run folder, or of a ``model.keras`` on its own. Raises RunError."""
+    path = Path(run)
+    if not path.exists():
+        raise RunError(f"There is no run folder '{run}'.", todo="check the path; runs lie in runs/")
+    return Classifier(path / "model.keras" if path.is_dir() else path)

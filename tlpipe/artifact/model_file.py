@@ -1,0 +1,81 @@
+"""``model.keras``: a plain Keras file that also carries what is needed to use it rightly."""
+
+from __future__ import annotations
+
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tlpipe.errors import RunError
+from tlpipe.pipeline.atomic import writing
+
+MEMBER = "tlpipe.json"
+
+
+class Metadata(BaseModel):
+    """What travels inside the file beside the network.
+
+    Attributes:
+        class_names: names in the order of the probabilities.
+        size: side of the square input, pixels.
+        resize: how a picture that is not square is made square (crop, pad or squash).
+        backbone: name of the backbone.
+        weights: what the backbone's weights were.
+        split: SHA-256 of the manifest the model was trained on.
+        kept: ``head`` or ``unfrozen``.
+        seed: of the run.
+        versions: of the libraries that made it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    class_names: tuple[str, ...]
+    size: int
+    resize: str
+    backbone: str
+    weights: str
+    split: str
+    kept: str
+    seed: int
+    versions: dict[str, str]
+
+
+def save(model: keras.Model, path: Path, metadata: Metadata) -> None:
+    """Writes the model with ``metadata`` as one more member of the Keras zip file.
+
+    Keras ignores the member, so `keras.saving.load_model` reads the file without tlpipe.
+    """
+    with writing(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(MEMBER, metadata.model_dump_json(indent=2))
+
+
+def read_metadata(path: Path) -> Metadata:
+    """The metadata alone, without building the network. Raises RunError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return Metadata(**json.loads(archive.read(MEMBER)))
+    except FileNotFoundError:
+        raise RunError(
+            f"There is no model at '{path}'.",
+            cause="the run has not got that far, or the path is wrong",
+            todo="finish it with `tlpipe finetune`, the same flags again",
+        ) from None
+    except (zipfile.BadZipFile, KeyError, ValidationError) as error:
+        raise RunError(
+            f"'{path}' was not made by tlpipe.", cause=str(error).splitlines()[0]
+        ) from None
+
+
+def load(path: Path) -> tuple[keras.Model, Metadata]:
+    """The network, uint8 (b, size, size, 3) to probabilities (b, classes), and its metadata."""
+    metadata = read_metadata(path)
+    with warnings.catch_warnings():
+        # Keras warns that the optimizer is not there; it is left out on purpose.
+        warnings.simplefilter("ignore", UserWarning)
+        return keras.saving.load_model(path, compile=False, safe_mode=True), metadata

@@ -1,0 +1,86 @@
+"""Weights for the nets of keras.applications: Keras' own download, or a file of the user's."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+from tlpipe.backbones.registry import Spec
+from tlpipe.errors import BackboneError
+
+# Keras' own loader, by the order of the layers; the newer formats go by their structure.
+LEGACY_SUFFIXES = (".h5", ".hdf5")
+SUFFIXES = (".weights.h5", ".keras", *LEGACY_SUFFIXES)
+_TIMEOUT_S = 20.0
+
+
+def cache_folder() -> Path:
+    """The folder Keras keeps downloaded weights in (``KERAS_HOME`` moves it)."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+
+
+def cached_file(spec: Spec, size: int) -> Path | None:
+    """The downloaded ImageNet weights for an input of ``size`` pixels, or None."""
+    name = spec.weights_file(size)
+    path = cache_folder() / name if name else None
+    return path if path is not None and path.is_file() else None
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether the file is in Keras' older HDF5 layout, as all its published weights are."""
+    return path.name.endswith(LEGACY_SUFFIXES) and not path.name.endswith(".weights.h5")
+
+
+@contextmanager
+def download_errors(spec: Spec, size: int) -> Iterator[None]:
+    """Turn a failed download inside into a BackboneError, after 20 s without an answer at most."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        yield
+    # Keras raises a bare Exception when the download fails, ValueError for a wrong hash.
+    except Exception as error:
+        if not re.search(r"URL fetch failure|corrupted file|timed out", str(error)):
+            raise
+        raise BackboneError(
+            f"The ImageNet weights of '{spec.name}' could not be fetched.",
+            where=cache_folder() / spec.weights_file(size),
+            cause=_one_line(error),
+            todo=f"put '{spec.weights_file(size)}' into {cache_folder()}, or give a file with"
+            " --weights PATH, or take '--backbone efficientnet_lite0', whose weights are installed",
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def load_keras_file(model: keras.Model, path: Path) -> None:
+    """Load a ``.h5``, ``.weights.h5`` or ``.keras`` file into ``model``.
+
+    Raises:
+        BackboneError: the file is not readable or does not fit; the cause has the layer, the
+            expected shape and the one found.
+    """
+    try:
+        model.load_weights(str(path))
+    # h5py, zipfile and Keras raise many kinds; each means that this file is not for this net.
+    except Exception as error:
+        raise BackboneError(
+            f"The weights file does not fit '{model.name}'.",
+            where=path,
+            cause=_one_line(error),
+            todo="use a file of the same network; of Keras' own files, the one without top"
+            " ('..._notop.h5')",
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    # Keras ends its message with the names of every object of the net.
+    text = text.split("List of objects that could not be loaded")[0].strip()
+    return text if len(text) <= 600 else text[:600] + "..."

@@ -1,0 +1,48 @@
+"""``tlpipe backbones``: the networks one can start from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer import Argument
+
+EPILOG = """
+[bold]Examples[/bold]
+
+tlpipe backbones
+
+tlpipe backbones resnet50
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("backbones", epilog=EPILOG)(backbones)
+
+
+def backbones(
+    name: Annotated[str | None, Argument(help="Show the blocks of this one.")] = None,
+) -> None:
+    """List the backbones: size, parameters, input, and whether the weights are at hand."""
+    from tlpipe.backbones import catalogue
+
+    console = Console()
+    if name is None:
+        table = Table("name", "family", "input", "parameters", "blocks", "weights at hand")
+        for row in catalogue.rows():
+            table.add_row(*(str(row[key]) for key in row))
+        console.print(table)
+        return
+    facts = catalogue.describe(name)
+    console.print(
+        f"{facts['name']}: {facts['parameters'] / 1e6:.2f} M parameters, "
+        f"input {facts['size']} px, weights at hand: {facts['weights']}"
+    )
+    table = Table("block", "output", "parameters", title="blocks, from input to output")
+    for block in facts["blocks"]:
+        shape = " x ".join(str(n) for n in block["shape"])
+        table.add_row(block["name"], shape, f"{block['parameters']:,}")
+    console.print(table)

@@ -1,0 +1,32 @@
+"""``tlpipe demo``: a real data set laid out as a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument
+
+EPILOG = """
+[bold]Example[/bold]
+
+tlpipe demo solar-cells photos/
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("demo", epilog=EPILOG)(demo)
+
+
+def demo(
+    name: Annotated[str, Argument(help="solar-cells")],
+    directory: Annotated[Path, Argument(help="A new folder.")],
+) -> None:
+    """Lay out real pictures to try tlpipe on; needs `pip install 'tlpipe[demo]'`."""
+    from tlpipe.demo import lay_out
+
+    result = lay_out(name, directory)
+    typer.echo(result["sentence"])
+    typer.echo(f"Next: tlpipe finetune --data {directory}")

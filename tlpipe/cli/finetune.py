@@ -1,0 +1,102 @@
+"""``tlpipe finetune``: the three-step recipe on a folder of pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
+
+EPILOG = """
+[bold]Examples[/bold]
+
+tlpipe finetune --data photos/
+
+tlpipe finetune --data photos/ --unfreeze 2 --augment medium --balance
+
+tlpipe finetune --data photos/ --backbone resnet50 --weights resnet50_notop.h5
+
+tlpipe finetune --data photos/ --group '(patient\\d+)' --set head.dropout=0.4 --dry-run
+"""
+
+# Each flag is a shorthand for these settings of the pipeline.
+SHORTHANDS = {
+    "data": ("scan.data",),
+    "backbone": ("backbone.name",),
+    "weights": ("backbone.weights",),
+    "resolution": ("backbone.resolution",),
+    "precision": ("backbone.precision",),
+    "augment": ("prepare.augment",),
+    "group": ("split.group",),
+    "unfreeze": ("unfreeze.blocks",),
+    "head_epochs": ("head.epochs",),
+    "unfreeze_epochs": ("unfreeze.epochs",),
+    "batch_size": ("head.batch_size", "unfreeze.batch_size"),
+    "balance": ("head.balance", "unfreeze.balance"),
+    "cache": ("head.cache", "unfreeze.cache"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("finetune", epilog=EPILOG)(finetune)
+
+
+def finetune(
+    data: Annotated[str, Option(help="Folder with one sub-folder a class.")],
+    out: Out = None,
+    seed: Seed = None,
+    backbone: Annotated[str | None, Option(help="See `tlpipe backbones`.")] = None,
+    weights: Annotated[
+        str | None, Option(help="auto, bundled, imagenet, none, or a weights file.")
+    ] = None,
+    resolution: Annotated[int | None, Option(help="Side of the input in pixels.")] = None,
+    unfreeze: Annotated[
+        str | None, Option(help="Blocks from the top, a block's name, all, or none.")
+    ] = None,
+    augment: Annotated[
+        str | None, Option(help="none, light, medium, strong, or a pipeline file.")
+    ] = None,
+    head_epochs: Annotated[int | None, Option(help="Epochs of step two.")] = None,
+    unfreeze_epochs: Annotated[int | None, Option(help="Epochs of step three.")] = None,
+    batch_size: Annotated[int | None, Option(help="Pictures a training step.")] = None,
+    balance: Annotated[
+        bool | None, Option("--balance/--no-balance", help="Weigh rare classes more.")
+    ] = None,
+    group: Annotated[
+        str | None, Option(help="Regular expression: pictures with equal matches stay together.")
+    ] = None,
+    precision: Annotated[str | None, Option(help="auto, float32, bfloat16 or float16.")] = None,
+    cache: Annotated[
+        str | None, Option(help="Augmented views kept: auto, off, or a number.")
+    ] = None,
+    set_: Set = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Fine-tune a pretrained backbone on your pictures, score it, and write the run folder."""
+    given = {
+        "data": data,
+        "backbone": backbone,
+        "weights": weights,
+        "resolution": resolution,
+        "precision": precision,
+        "augment": augment,
+        "group": group,
+        "unfreeze": unfreeze,
+        "head_epochs": head_epochs,
+        "unfreeze_epochs": unfreeze_epochs,
+        "batch_size": batch_size,
+        "balance": balance,
+        "cache": cache,
+    }
+    from tlpipe.config.load import FINETUNE
+
+    values = [
+        (key, value)
+        for flag, value in given.items()
+        if value is not None
+        for key in SHORTHANDS[flag]
+    ]
+    start(FINETUNE, values=values, seed=seed, assignments=set_, out=out, dry_run=dry_run)

@@ -1,0 +1,93 @@
+"""The command line: registers the commands and turns failures into messages."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from tlpipe import __version__
+from tlpipe.cli import backbones, demo, doctor, evaluate, finetune, predict, run
+from tlpipe.errors import TlpipeError
+
+app = typer.Typer(
+    name="tlpipe",
+    help="Transfer learning for images that a working engineer can trust.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: tlpipe demo solar-cells photos/ && tlpipe finetune --data photos/",
+)
+for module in (finetune, run, evaluate, predict, backbones, demo, doctor):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tlpipe {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Transfer learning for images that a working engineer can trust."""
+    if debug:
+        os.environ["TLPIPE_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Entry point; exit code 0, 2 for what the user can mend, 130 for Ctrl-C, 1 for a defect."""
+    # TensorFlow's start-up chatter would bury our first lines.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    debug = "--debug" in sys.argv or "TLPIPE_DEBUG" in os.environ
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    error = Console(stderr=True)
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except TyperException as problem:
+        problem.show()
+        code = 2
+    except (typer.Abort, KeyboardInterrupt):
+        error.print("\nStopped. The same command again goes on where this one left off.")
+        code = 130
+    except TlpipeError as problem:
+        if debug:
+            raise
+        error.print(f"Error: {problem}", style="red", markup=False, highlight=False)
+        code = problem.exit_code
+    except OSError as problem:
+        if debug or problem.errno not in _OS_ERRORS:
+            raise
+        what, todo = _OS_ERRORS[problem.errno]
+        place = problem.filename or "the run folder"
+        error.print(
+            f"Error: {what}\n  where: {place}\n  next:  {todo}",
+            style="red",
+            markup=False,
+            highlight=False,
+        )
+        code = 2
+    sys.exit(code or 0)
+
+
+_OS_ERRORS = {
+    errno.ENOSPC: (
+        "The disk is full; the file was not written.",
+        "free some space, or choose another disk with --out; the same command then goes on",
+    ),
+    errno.EACCES: ("No permission.", "choose another folder with --out, or change its rights"),
+    errno.EPERM: ("Not permitted.", "choose another folder with --out, or change its rights"),
+    errno.EROFS: ("The file system is read-only.", "choose another folder with --out"),
+    errno.ENOTDIR: ("A file stands where a folder is needed.", "choose another folder with --out"),
+    errno.EEXIST: ("A file stands where a folder is needed.", "choose another folder with --out"),
+}

@@ -1,0 +1,100 @@
+"""``tlpipe predict``: classes for new pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer import Argument, Option
+
+EPILOG = """
+[bold]Examples[/bold]
+
+tlpipe predict runs/photos-2026-01-31 picture.jpg
+
+tlpipe predict RUN new_pictures/ --format csv --out predictions.csv
+
+tlpipe predict RUN new_pictures/ --format jsonl | jq .label
+"""
+
+
+class Format(StrEnum):
+    """How predictions are written."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("predict", epilog=EPILOG)(predict)
+
+
+def predict(
+    run: Annotated[str, Argument(help="A run folder, or a model.keras.")],
+    pictures: Annotated[list[str], Argument(help="Pictures, or folders of pictures.")],
+    format: Annotated[Format, Option(help="table, csv or jsonl.")] = Format.table,
+    out: Annotated[Path | None, Option(help="Write to this file instead of the screen.")] = None,
+    batch_size: Annotated[int, Option(min=1, help="Pictures in memory at once.")] = 32,
+) -> None:
+    """Predict the class of pictures; files that can't be read are named, exit code 0."""
+    import io
+
+    from rich.progress import Progress
+
+    from tlpipe.artifact.classifier import load
+    from tlpipe.pipeline.atomic import write_text
+
+    classifier = load(run)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("predicting", total=None)
+        found = classifier.predict(
+            pictures,
+            batch_size=batch_size,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    sink = io.StringIO()
+    if format is Format.table:
+        Console(file=sink if out else sys.stdout).print(_table(found, classifier.class_names))
+    elif format is Format.csv:
+        writer = csv.writer(sink, lineterminator="\n")
+        writer.writerow(["path", "predicted", *(f"p:{n}" for n in classifier.class_names), "error"])
+        for p in found:
+            numbers = [f"{x:.9g}" for x in p.probabilities] or [""] * len(classifier.class_names)
+            writer.writerow([p.path, p.label, *numbers, p.error])
+    else:
+        for p in found:
+            named = dict(zip(classifier.class_names, p.probabilities, strict=False))
+            row = {"path": p.path, "label": p.label, "probabilities": named, "error": p.error}
+            sink.write(json.dumps(row, ensure_ascii=False) + "\n")
+    if out:
+        write_text(out, sink.getvalue())
+        typer.echo(f"{len(found)} predictions written to {out}", err=True)
+    else:
+        sys.stdout.write(sink.getvalue())
+    bad = [p for p in found if p.error]
+    if bad:
+        typer.echo(f"{len(bad)} of {len(found)} files could not be read:", err=True)
+        for p in bad[:10]:
+            typer.echo(f"  {p.path}: {p.error}", err=True)
+
+
+def _table(found, class_names) -> Table:
+    table = Table("picture", "class", "probability", "next")
+    for p in found:
+        ranked = sorted(zip(p.probabilities, class_names, strict=False), reverse=True)
+        if p.error:
+            table.add_row(p.path, "-", "-", p.error, style="yellow")
+        else:
+            table.add_row(
+                p.path, p.label, f"{ranked[0][0]:.3f}", f"{ranked[1][1]} {ranked[1][0]:.3f}"
+            )
+    return table

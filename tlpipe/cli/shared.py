@@ -1,0 +1,52 @@
+"""Options that several commands have, and how a run is started."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import yaml
+from rich.console import Console
+from typer import Option
+
+Out = Annotated[str | None, Option(help="Run folder; runs/NAME-DATE when not given.")]
+Seed = Annotated[int | None, Option(help="Drives everything random. [default: 0]")]
+Set = Annotated[
+    list[str] | None, Option("--set", help="Any setting, as stage.key=value; may be repeated.")
+]
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Say what would run, try one real step, estimate the cost.")
+]
+
+
+def start(
+    source: str | dict[str, Any],
+    *,
+    values: list[tuple[str, Any]],
+    seed: int | None,
+    assignments: list[str] | None,
+    out: str | None,
+    dry_run: bool,
+) -> None:
+    """Runs ``source`` with flags laid over it, and ``--set`` laid over the flags."""
+    if seed is not None:
+        values = [*values, ("seed", seed)]
+    flags = [f"{key}={_as_yaml(value)}" for key, value in values]
+    console = Console()
+    from tlpipe import api
+
+    run = api.open_run(source, assignments=[*flags, *(assignments or [])], out=out, console=console)
+    if dry_run:
+        from tlpipe.stages.dry_run import dry_run as rehearse
+
+        rehearse(run)
+    else:
+        api.execute_run(run)
+
+
+def _as_yaml(value: Any) -> str:
+    """Text for :func:`tlpipe.config.load.override`; numbers typed as text stay numbers."""
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return value
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).split("\n...")[0].strip()
+    )

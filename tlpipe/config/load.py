@@ -1,0 +1,117 @@
+"""YAML file and ``key=value`` overrides in, a validated :class:`Pipeline` out; and back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tlpipe.config.settings import STAGE_SETTINGS, Pipeline, Settings
+from tlpipe.errors import ConfigError, nearest
+
+FINETUNE = {"seed": 0, "stages": {name: {} for name in STAGE_SETTINGS}}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a pipeline file, not yet validated. Raises ConfigError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no pipeline file '{path}'.",
+            todo="check the path, or copy one from the pipelines/ folder",
+        ) from None
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not a YAML text file.", cause=str(error)) from None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            "The pipeline file is not valid YAML.", where=path, cause=" ".join(str(error).split())
+        ) from None
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            "The pipeline file must be a mapping with the keys 'seed' and 'stages'.", where=path
+        )
+    return raw
+
+
+def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of ``raw`` with each ``stage.key=value`` (or ``seed=value``) laid over it.
+
+    Values are read as YAML, so ``head.epochs=4`` is a number and ``split.group=null`` empties.
+    """
+    merged = copy.deepcopy(raw)
+    stages = merged.setdefault("stages", {})
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        stage, dot, name = key.strip().partition(".")
+        if not equals or (not dot and stage != "seed"):
+            raise ConfigError(
+                f"'{assignment}' is not a setting.",
+                todo="write it as stage.key=value, for example head.epochs=4, or seed=1",
+            )
+        value = yaml.safe_load(text)
+        if not dot:
+            merged["seed"] = value
+        elif stage not in stages:
+            raise ConfigError(
+                f"The pipeline has no stage '{stage}' (in '{assignment}').",
+                todo=nearest(stage, stages),
+            )
+        else:
+            stages[stage] = {**(stages[stage] or {}), name: value}
+    return merged
+
+
+def validate(raw: dict[str, Any], where: object = None) -> Pipeline:
+    """``raw`` as a typed pipeline. Raises ConfigError naming the key, the value and the cause."""
+    unknown = set(raw) - {"seed", "stages"}
+    if unknown:
+        key = sorted(unknown)[0]
+        raise ConfigError(
+            f"Unknown key '{key}'.", where=where, todo=nearest(key, Pipeline.model_fields)
+        )
+    stages = raw.get("stages") or {}
+    if not isinstance(stages, dict) or not stages:
+        raise ConfigError("The pipeline names no stages.", where=where)
+    typed: dict[str, Settings] = {}
+    for name, values in stages.items():
+        if name not in STAGE_SETTINGS:
+            raise ConfigError(
+                f"Unknown stage '{name}'.", where=where, todo=nearest(name, STAGE_SETTINGS)
+            )
+        typed[name] = _validated(STAGE_SETTINGS[name], values or {}, name, where)
+    return _validated(Pipeline, {"seed": raw.get("seed", 0), "stages": typed}, "", where)
+
+
+def _validated(model: type[Settings], values: Any, stage: str, where: object):
+    if not isinstance(values, dict):
+        raise ConfigError(f"The settings of stage '{stage}' must be a mapping, not {values!r}.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        full = ".".join(part for part in (stage, key) if part)
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"Unknown setting '{full}'.", where=where, todo=nearest(key, model.model_fields)
+            ) from None
+        text = first["msg"].removeprefix("Value error, ")
+        shown = f" = {first['input']!r}" if key else ""
+        raise ConfigError(
+            f"The setting '{full}'{shown} can't be used.", where=where, cause=text
+        ) from None
+
+
+def dump(pipeline: Pipeline) -> str:
+    """The resolved pipeline as YAML: reading it again gives an equal pipeline."""
+    stages = {name: settings.model_dump(mode="json") for name, settings in pipeline.stages.items()}
+    return yaml.safe_dump(
+        {"seed": pipeline.seed, "stages": stages}, sort_keys=False, allow_unicode=True
+    )

@@ -1,0 +1,145 @@
+"""Every knob of every stage: one pydantic model a stage, unknown keys refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Unfreeze = Annotated[int, Field(ge=0)] | str
+
+
+class Settings(BaseModel):
+    """A frozen, closed set of values: what is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Scan(Settings):
+    """Reads and decodes every picture once; names the bad ones and the duplicates."""
+
+    data: str | None = Field(None, description="folder with one sub-folder a class")
+    duplicates: bool = Field(True, description="look for near duplicates, not only exact ones")
+
+
+class Split(Settings):
+    """Deals the pictures to train, validation and test: stratified, seeded, leak-proof."""
+
+    train: Fraction = 0.70
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Fraction = 0.15
+    group: str | None = Field(
+        None,
+        description="regular expression on the path; pictures with equal matches stay together",
+    )
+
+    @model_validator(mode="after")
+    def _sums_to_one(self):
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"train + val + test is {self.train + self.val + self.test:g}; it must be 1"
+            )
+        return self
+
+
+class Backbone(Settings):
+    """Loads the pretrained network and finds its blocks."""
+
+    name: str = Field("efficientnet_lite0", description="see `tlpipe backbones`")
+    weights: str = Field("auto", description="auto, bundled, imagenet, none, or a file")
+    resolution: Annotated[int, Field(ge=16, le=2048)] | None = Field(
+        None, description="side of the input in pixels; the backbone's own when empty"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class Prepare(Settings):
+    """How a picture becomes an input: the resize, and the augmentation of the training part."""
+
+    resize: Literal["crop", "pad", "squash"] = Field(
+        "crop", description="how a picture that is not square is made square"
+    )
+    augment: str = Field("light", description="none, light, medium, strong, or a pipeline file")
+    strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+
+
+class Training(Settings):
+    """What steps two and three have in common."""
+
+    epochs: Annotated[int, Field(ge=1)] = 8
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    learning_rate: Positive = 1e-3
+    warmup: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="share of the steps in which the rate rises from zero"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    clip_norm: Positive | None = 1.0
+    patience: Annotated[int, Field(ge=1)] = Field(
+        5, description="epochs without a better validation score before stopping"
+    )
+    monitor: Literal["loss", "accuracy", "auc"] = Field(
+        "loss", description="the validation score that picks the best epoch"
+    )
+    balance: bool = Field(False, description="weigh the classes by one over their frequency")
+    cache: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        "auto", description="augmented views a picture kept in the activation cache"
+    )
+
+
+class Head(Training):
+    """Step two: a new head on the frozen backbone."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class UnfreezeSettings(Training):
+    """Step three: the top blocks, at a very low rate."""
+
+    blocks: Unfreeze = Field(
+        3, description="how many blocks from the top, a block's name, all, none"
+    )
+    learning_rate: Positive = 1e-4
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.8, description="factor on the learning rate for each block further from the head"
+    )
+    batch_norm: bool = Field(False, description="let BatchNorm of the unfrozen blocks learn too")
+
+
+class Select(Settings):
+    """Did unfreezing help? Keeps the simpler model when it did not, and writes model.keras."""
+
+    on_tie: Literal["head", "unfrozen"] = "head"
+    score: Literal["log_loss", "accuracy", "auc"] = "log_loss"
+
+
+class Evaluate(Settings):
+    """The saved model on the validation part and, once, on the test part."""
+
+    resamples: Annotated[int, Field(ge=100)] = 1000
+
+
+class Report(Settings):
+    """Plots and the model card."""
+
+
+STAGE_SETTINGS: dict[str, type[Settings]] = {
+    "scan": Scan,
+    "split": Split,
+    "backbone": Backbone,
+    "prepare": Prepare,
+    "head": Head,
+    "unfreeze": UnfreezeSettings,
+    "select": Select,
+    "evaluate": Evaluate,
+    "report": Report,
+}
+
+
+class Pipeline(Settings):
+    """A pipeline file: a seed, and the stages in the order they run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    stages: dict[str, Settings]

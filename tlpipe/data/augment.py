@@ -1,0 +1,218 @@
+"""Random pictures that can be repeated: each a pure function of (seed, view, picture)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import random
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tlpipe.data.pipeline_file import SUFFIXES, read_pipeline
+from tlpipe.data.presets import PRESETS, A, preset
+from tlpipe.errors import ConfigError, nearest
+
+Box = tuple[float, float, float, float]
+"""top, left, bottom, right, each a share of the height or width, in [0, 1]."""
+
+_FINE = 1 << 16
+"""Crops are drawn in a square of so many steps, whatever the picture's size."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A pipeline; a preset's leading crop is drawn on its own, before anything is decoded.
+
+    Attributes:
+        name: the preset, or the path of the user's file.
+        size: side of the network's input in pixels.
+        strength: what the preset's ranges were multiplied by.
+        pipeline: the whole pipeline. A template: every thread works on a copy of its own, because
+            albumentations keeps its random state in the transforms.
+        crops_first: whether the pipeline's first transform is a crop that ``box`` draws.
+    """
+
+    name: str
+    size: int
+    strength: float
+    pipeline: A.Compose
+    crops_first: bool
+    _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is nothing random in it at all."""
+        return not self.pipeline.transforms
+
+    def box(self, height: int, width: int, *, seed: int, view: int, index: int) -> Box:
+        """Draw the leading crop for a picture of this shape. Only if ``crops_first``.
+
+        It is drawn in a square of the short side, at a random place along the long side: so the
+        subject is as large as evaluation's centre square shows it, and a wide picture, in which a
+        crop of nearly its whole area can't be nearly square, gets as many different crops.
+        """
+        crop, _ = self._mine()
+        numbers, py_random = _generators(seed, view, index, part=0)
+        crop.set_random_state(numbers, py_random)
+        drawn = crop.get_params_dependent_on_data({"shape": (_FINE, _FINE)}, {})["crop_coords"]
+        left, top, right, bottom = drawn
+        side, slide = min(height, width), numbers.random()
+        y, x = slide * (height - side), slide * (width - side)
+        step = side / _FINE
+        return (
+            (y + top * step) / height,
+            (x + left * step) / width,
+            (y + bottom * step) / height,
+            (x + right * step) / width,
+        )
+
+    def apply(self, image: np.ndarray, *, seed: int, view: int, index: int) -> np.ndarray:
+        """Everything but the leading crop.
+
+        Args:
+            image: uint8 (H, W, 3) RGB; with ``crops_first`` the crop, (size, size, 3).
+            seed: the run's seed, 0 or more.
+            view: the number of the view, 0 or more.
+            index: the picture's index in the manifest.
+
+        Returns:
+            uint8 (h, w, 3) RGB, of any size where the user's own pipeline changes it.
+
+        Raises:
+            ConfigError: the pipeline fails on this picture, or gives something else.
+        """
+        _, rest = self._mine()
+        if not rest.transforms:
+            return image
+        # Every child draws from the same two generators, one after another, so their draws are
+        # independent. (Seeded by number, each would get the same stream for itself.)
+        rest.set_random_state(*_generators(seed, view, index, part=1))
+        try:
+            result = rest(image=image)["image"]
+        except Exception as error:
+            height, width = image.shape[:2]
+            raise ConfigError(
+                f"The augmentation '{self.name}' fails on a picture of {width}x{height} pixels.",
+                cause=f"{type(error).__name__}: {error}",
+                todo="mend the pipeline; a crop larger than a picture needs pad_if_needed: true",
+            ) from error
+        if not _is_rgb(result):
+            raise ConfigError(
+                f"The augmentation '{self.name}' does not give an RGB picture of 8 bits.",
+                cause=f"it gives {_kind(result)}",
+                todo="leave out Normalize, ToFloat and ToTensorV2: the network does that itself",
+            )
+        return result
+
+    def describe(self) -> dict:
+        """What is needed to repeat it, ready for JSON; ``pipeline`` is what ``A.save`` writes."""
+        buffer = io.StringIO()
+        A.save(self.pipeline, buffer)
+        return {
+            "name": self.name,
+            "size": self.size,
+            "strength": self.strength,
+            "pipeline": json.loads(buffer.getvalue()),
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it does, whatever the file's name is."""
+        kept = {"crops_first": self.crops_first, **self.describe(), "name": None}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+    def _mine(self) -> tuple[A.RandomResizedCrop | None, A.Compose]:
+        """This thread's own crop and its own copy of the rest."""
+        if not hasattr(self._local, "parts"):
+            rest, crop = copy.deepcopy(self.pipeline), None
+            if self.crops_first:
+                crop, *rest.transforms = rest.transforms
+            self._local.parts = crop, rest
+        return self._local.parts
+
+
+def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
+    """Load a preset, or a user's own pipeline file, and try it.
+
+    Args:
+        spec: ``none``, ``light``, ``medium``, ``strong``, or the path of a ``.json`` or ``.yaml``
+            file in albumentations' serialised form.
+        size: side of the network's input in pixels.
+        strength: multiplies the ranges of a preset, in (0, 2]; a file has its own: 1.
+
+    Raises:
+        ConfigError: an unknown preset, a strength out of range, a file that is not a pipeline, or
+            a pipeline that fails, gives no 8-bit RGB picture, or can't be repeated.
+    """
+    if not 0 < strength <= 2:
+        raise ConfigError(
+            f"The augmentation strength {strength} is out of range.", todo="choose from 0.1 to 2"
+        )
+    name = str(spec)
+    if name in PRESETS:
+        transforms = preset(name, size, strength)
+        augmentation = Augmentation(name, size, strength, A.Compose(transforms), bool(transforms))
+    elif isinstance(spec, Path) or Path(name).suffix.lower() in SUFFIXES or Path(name).is_file():
+        if strength != 1:
+            raise ConfigError(
+                f"The strength {strength} does not apply to the pipeline file '{name}'.",
+                cause="strength scales the presets only",
+                todo="set the ranges in the file",
+            )
+        augmentation = Augmentation(name, size, strength, read_pipeline(Path(spec)), False)
+    else:
+        raise ConfigError(
+            f"Unknown augmentation '{name}'.",
+            todo=nearest(name, PRESETS) + " (or give the path of a .json or .yaml pipeline)",
+        )
+    _try(augmentation)
+    return augmentation
+
+
+def _try(augmentation: Augmentation, views: int = 4) -> None:
+    """Run it on a made-up picture, twice in opposite orders: it must work, and repeat itself."""
+    shape = (augmentation.size,) * 2 if augmentation.crops_first else (768, 1024)
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+    def run(view: int) -> np.ndarray:
+        return augmentation.apply(image.copy(), seed=0, view=view, index=0)
+
+    first = [run(view) for view in range(views)]
+    second = [run(view) for view in reversed(range(views))][::-1]
+    if not all(np.array_equal(one, other) for one, other in zip(first, second, strict=True)):
+        raise ConfigError(
+            f"The augmentation '{augmentation.name}' can't be repeated.",
+            cause="with the same random state it gives different pictures",
+            todo="leave out the transform that draws from a random state of its own",
+        )
+
+
+def _generators(
+    seed: int, view: int, index: int, *, part: int
+) -> tuple[np.random.Generator, random.Random]:
+    """Fresh generators for one picture; part 0 is the crop, part 1 the rest."""
+    # spawn_key, not one list: SeedSequence([s, v]) and SeedSequence([s, v, 0]) are the same.
+    sequence = np.random.SeedSequence(seed, spawn_key=(view, index, part))
+    first, second = sequence.generate_state(2, np.uint64).tolist()
+    return np.random.default_rng(first), random.Random(second)
+
+
+def _is_rgb(result: object) -> bool:
+    return (
+        isinstance(result, np.ndarray)
+        and result.dtype == np.uint8
+        and result.ndim == 3
+        and result.shape[2] == 3
+        and result.size > 0
+    )
+
+
+def _kind(result: object) -> str:
+    if isinstance(result, np.ndarray):
+        return f"{result.dtype} of shape {result.shape}"
+    return type(result).__name__

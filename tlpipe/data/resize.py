@@ -1,0 +1,70 @@
+"""From a picture of any shape to the network's square: the one evaluation transform."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from tlpipe.errors import ConfigError, nearest
+
+MODES = ("crop", "pad", "squash")
+
+# The loader's threads already fill every core.
+cv2.setNumThreads(0)
+
+
+def fit(image: np.ndarray, size: int, mode: str = "crop") -> np.ndarray:
+    """Fit a whole picture into a square. Pure.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        size: side of the result in pixels.
+        mode: ``crop`` keeps the shape and cuts the centre square; ``pad`` keeps the whole picture
+            and its shape, with black bars; ``squash`` keeps the whole picture and bends its shape.
+
+    Returns:
+        uint8 (size, size, 3) RGB.
+
+    Raises:
+        ConfigError: an unknown mode.
+    """
+    check_mode(mode)
+    height, width = image.shape[:2]
+    if mode == "crop":
+        # Cutting first gives the picture that "short side to size, then cut" gives, for less work.
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+    elif mode == "pad":
+        scale = size / max(height, width)
+        image = resize(image, max(1, round(height * scale)), max(1, round(width * scale)))
+        return pad_to_square(image)
+    return resize(image, size, size)
+
+
+def check_mode(mode: str) -> None:
+    """Raise ``ConfigError`` unless ``mode`` is one of ``MODES``."""
+    if mode not in MODES:
+        raise ConfigError(f"Unknown resize mode '{mode}'.", todo=nearest(mode, MODES))
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to (height, width, 3): by area to shrink, bicubic to enlarge."""
+    smaller = min(image.shape[0], height), min(image.shape[1], width)
+    # Two passes, because a picture may shrink along one side and grow along the other, and the
+    # area method is only an average when it shrinks.
+    if smaller != image.shape[:2]:
+        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(image)
+
+
+def pad_to_square(image: np.ndarray) -> np.ndarray:
+    """Put uint8 (H, W, 3) in the middle of a black square of side max(H, W)."""
+    height, width = image.shape[:2]
+    down, across = max(0, width - height), max(0, height - width)
+    top, left = down // 2, across // 2
+    return cv2.copyMakeBorder(
+        image, top, down - top, left, across - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+    )

@@ -1,0 +1,131 @@
+"""One picture of the manifest, plain or augmented, as the network takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlpipe.data import resize
+from tlpipe.data.augment import Augmentation
+from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.manifest import Manifest
+from tlpipe.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Reads pictures one at a time; any method may be called from any thread.
+
+    Attributes:
+        manifest: the pictures; ``index`` below counts them.
+        size: side of the network's input in pixels.
+        mode: how a picture of another shape is fitted: ``crop``, ``pad`` or ``squash``.
+        augmentation: what ``augmented`` does; None is the same as the preset ``none``.
+        seed: 0 or more; equal (seed, view, index) give equal bytes.
+
+    Raises:
+        ConfigError: an unknown mode, a negative seed, an augmentation made for another size.
+    """
+
+    manifest: Manifest
+    size: int
+    mode: str = "crop"
+    augmentation: Augmentation | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        resize.check_mode(self.mode)
+        if self.seed < 0:
+            raise ConfigError(f"The seed {self.seed} is negative.", todo="choose 0 or more")
+        if self.augmentation is not None and self.augmentation.size != self.size:
+            raise ConfigError(
+                f"The augmentation was made for {self.augmentation.size} pixels, "
+                f"the network takes {self.size}."
+            )
+
+    def plain(self, index: int) -> np.ndarray:
+        """The picture without augmentation, as ``evaluate`` and ``predict`` see it.
+
+        Returns:
+            uint8 (size, size, 3) RGB.
+
+        Raises:
+            DataError: the file is gone or can't be decoded.
+        """
+        picture = self.manifest.pictures[index]
+        reduce = coarsest(picture.height, picture.width, self.size, self.mode)
+        return resize.fit(self._decode(index, reduce), self.size, self.mode)
+
+    def augmented(self, index: int, view: int) -> np.ndarray:
+        """View ``view`` of a training picture: a pure function of (seed, view, index).
+
+        Returns:
+            uint8 (size, size, 3) RGB.
+
+        Raises:
+            DataError: the picture is not in the training part, is gone or can't be decoded.
+            ConfigError: the user's own pipeline fails on it.
+        """
+        picture = self.manifest.pictures[index]
+        if picture.split != "train":
+            raise DataError(
+                f"'{picture.path}' is in the part '{picture.split}' and must not be augmented.",
+                cause="only training pictures are; the score would be of altered pictures",
+            )
+        augmentation = self.augmentation
+        if augmentation is None or augmentation.is_none:
+            return self.plain(index)
+        key = {"seed": self.seed, "view": view, "index": index}
+        if augmentation.crops_first:
+            return augmentation.apply(self._random_crop(index, key), **key)
+        image = augmentation.apply(self._decode(index, reduce=1), **key)
+        if image.shape[:2] == (self.size, self.size):
+            return np.ascontiguousarray(image)
+        return resize.fit(image, self.size, self.mode)
+
+    def _random_crop(self, index: int, key: dict[str, int]) -> np.ndarray:
+        """Draw the crop, decode no finer than it needs, cut it out and resize it."""
+        picture = self.manifest.pictures[index]
+        height, width = picture.height, picture.width
+        if self.mode != "crop":
+            # Drawn in the square that evaluation sees, so that shapes agree with it.
+            height = width = max(height, width)
+        top, left, bottom, right = self.augmentation.box(height, width, **key)
+        # In a squashed picture the box covers these shares of the true height and width.
+        tall, wide = (picture.height, picture.width) if self.mode == "squash" else (height, width)
+        reduce = coarsest((bottom - top) * tall, (right - left) * wide, self.size, "squash")
+        image = self._decode(index, reduce)
+        if self.mode == "pad":
+            image = resize.pad_to_square(image)
+        rows, columns = image.shape[:2]
+        y, x = int(top * rows + 0.5), int(left * columns + 0.5)
+        end_y, end_x = int(bottom * rows + 0.5), int(right * columns + 0.5)
+        image = image[y : max(y + 1, end_y), x : max(x + 1, end_x)]
+        return resize.resize(image, self.size, self.size)
+
+    def _decode(self, index: int, reduce: int) -> np.ndarray:
+        path = Path(self.manifest.root) / self.manifest.pictures[index].path
+        try:
+            return decode(path.read_bytes(), reduce)
+        except (OSError, DecodeError) as error:
+            raise DataError(
+                f"Can't read the picture '{self.manifest.pictures[index].path}'.",
+                where=path,
+                cause=str(error),
+                todo="put it back, or scan the folder again to set it aside",
+            ) from error
+
+
+def coarsest(height: float, width: float, size: int, mode: str) -> int:
+    """The coarsest scale 1, 2, 4 or 8 to decode at that still has ``size`` pixels to give.
+
+    Args:
+        height: of the picture or of the part that is used, in full-scale pixels.
+        width: likewise.
+        size: side of the result in pixels.
+        mode: ``pad`` needs ``size`` along the longer side only, the others along both.
+    """
+    side = max(height, width) if mode == "pad" else min(height, width)
+    return next((scale for scale in (8, 4, 2) if side / scale >= size), 1)

@@ -1,0 +1,240 @@
+"""How sure a score is: percentile bootstrap over the pictures (Efron 1979).
+
+A resample is a vector of counts, how often each picture was drawn. Every score is written as a
+function of those counts, so that a thousand resamples are a few matrix products and no resample is
+ever sorted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tlpipe.metrics import scores
+
+# Counts held at once: 4 M of them are 32 MB.
+_CELLS = 4_000_000
+
+
+def with_intervals(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    class_names: Sequence[str],
+    *,
+    seed: int,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> dict:
+    """``scores.summary`` with ``intervals``: one part of metrics.json.
+
+    Plain numbers stay at the top; ``intervals`` beside them maps each scalar to [low, high], and
+    each row of ``per_class`` has its own. An interval is None where no resample defines the score.
+    ``bootstrap`` says how it was made; its ``auc_skipped`` counts resamples that held one class
+    only, for which there is no AUC. The interval of ``ece`` is centred on its value.
+
+    Args:
+        labels: int (n,) in 0..k-1.
+        probabilities: float (n, k).
+        class_names: k names in the order of the columns.
+        seed: of the resamples; equal seeds give equal intervals.
+        resamples: how many.
+        level: mass of the interval, in 0..1.
+    """
+    result = scores.summary(labels, probabilities, class_names)
+    labels, probabilities = scores.checked(labels, probabilities)
+    drawn = _all(labels, probabilities, [*_SCALARS, "per_class"], seed, resamples)
+    result["intervals"] = {name: _interval(drawn[name], level) for name in _SCALARS}
+    for index, name in enumerate(class_names):
+        ratios = drawn["per_class"][:, :, index]
+        result["per_class"][name]["intervals"] = {
+            score: _interval(column, level)
+            for score, column in zip(("precision", "recall", "f1"), ratios.T, strict=True)
+        }
+    result["bootstrap"] = {
+        "resamples": resamples,
+        "level": level,
+        "seed": seed,
+        "auc_skipped": int(np.isnan(drawn["auc"]).sum()),
+    }
+    return result
+
+
+def difference(
+    labels: ArrayLike,
+    p_a: ArrayLike,
+    p_b: ArrayLike,
+    score: str = "accuracy",
+    *,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> dict[str, float | None]:
+    """Paired bootstrap of score(b) - score(a): both are scored on the same drawn pictures.
+
+    Args:
+        labels: int (n,).
+        p_a: probabilities of the first model, float (n, k).
+        p_b: probabilities of the second one on the same pictures.
+        score: a name of ``scores.SCALARS``.
+        seed: of the resamples.
+        resamples: how many.
+        level: mass of the interval.
+
+    Returns:
+        ``value``, ``low`` and ``high``; None where the score is undefined.
+    """
+    if score not in _SCALARS:
+        raise ValueError(f"score {score!r} is none of {', '.join(_SCALARS)}")
+    labels, p_a = scores.checked(labels, p_a)
+    _, p_b = scores.checked(labels, p_b)
+    a, b = (scores.SCALARS[score](labels, p) for p in (p_a, p_b))
+    drawn_a, drawn_b = (_all(labels, p, [score], seed, resamples)[score] for p in (p_a, p_b))
+    low, high = _interval(drawn_b - drawn_a, level) or (None, None)
+    return {"value": None if a is None or b is None else b - a, "low": low, "high": high}
+
+
+def verdict(diff: dict[str, float | None], *, higher_is_better: bool = True) -> str:
+    """'better' or 'worse' when the interval of ``difference`` excludes 0, else 'tie'.
+
+    Pass ``higher_is_better=False`` for ece, log_loss and brier.
+    """
+    low, high = diff["low"], diff["high"]
+    if low is None or high is None or low <= 0 <= high:
+        return "tie"
+    return "better" if (low > 0) == higher_is_better else "worse"
+
+
+def counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Blocks (n, r) of how often each of n pictures was drawn; the r add up to ``resamples``."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _CELLS // n)
+    for start in range(0, resamples, block):
+        r = min(block, resamples - start)
+        drawn = rng.integers(n, size=(r, n)) + n * np.arange(r)[:, None]
+        flat = np.bincount(drawn.ravel(), minlength=r * n)
+        yield np.ascontiguousarray(flat.reshape(r, n).T, dtype=np.float64)
+
+
+def _all(
+    labels: np.ndarray, p: np.ndarray, names: Sequence[str], seed: int, resamples: int
+) -> dict[str, np.ndarray]:
+    prepared = {name: _FUNCTIONS[name](labels, p) for name in names}
+    blocks = [
+        {name: of_counts(w) for name, of_counts in prepared.items()}
+        for w in counts(len(labels), resamples, seed)
+    ]
+    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+    if "ece" in drawn:
+        # Drawing adds noise to every bin and so raises each resample's error above the one
+        # measured, often the whole interval with it. The shift keeps the spread, not the rise.
+        value = prepared["ece"](np.ones((len(labels), 1)))[0]
+        drawn["ece"] = np.maximum(drawn["ece"] - drawn["ece"].mean() + value, 0)
+    return drawn
+
+
+def _interval(drawn: np.ndarray, level: float) -> list[float] | None:
+    defined = drawn[~np.isnan(drawn)]
+    if not len(defined):
+        return None
+    tail = 50 * (1 - level)
+    return [float(x) for x in np.percentile(defined, [tail, 100 - tail])]
+
+
+# Each of the following prepares what does not depend on the resample and returns the score as a
+# function of counts (n, r).
+_OfCounts = Callable[[np.ndarray], np.ndarray]
+
+
+def _mean_of(values: np.ndarray) -> _OfCounts:
+    return lambda w: values @ w / len(values)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _class_ratios(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+    """(r, 3, k): precision, recall, F1."""
+    guess, eye = scores.predicted(p), np.eye(p.shape[1])
+    true, chosen = eye[labels], eye[guess]
+    hit = true * (labels == guess)[:, None]
+
+    def of_counts(w: np.ndarray) -> np.ndarray:
+        hits, support, calls = w.T @ hit, w.T @ true, w.T @ chosen
+        ratios = _ratio(hits, calls), _ratio(hits, support), _ratio(2 * hits, calls + support)
+        return np.stack(ratios, axis=1)
+
+    return of_counts
+
+
+def _macro(which: int) -> Callable[[np.ndarray, np.ndarray], _OfCounts]:
+    def prepare(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+        ratios = _class_ratios(labels, p)
+        return lambda w: np.nanmean(ratios(w)[:, which], axis=1)
+
+    return prepare
+
+
+def _auc(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+    ranked = [1] if p.shape[1] == 2 else np.unique(labels)
+    areas = [_one_auc(labels == c, p[:, c]) for c in ranked]
+
+    def of_counts(w: np.ndarray) -> np.ndarray:
+        each = np.stack([area(w) for area in areas])
+        defined = ~np.isnan(each)
+        return _ratio(np.where(defined, each, 0).sum(axis=0), defined.sum(axis=0).astype(float))
+
+    return of_counts
+
+
+def _one_auc(positive: np.ndarray, score: np.ndarray) -> _OfCounts:
+    """Mann-Whitney: the mean rank of the positives, ties counting half."""
+    order = np.argsort(score, kind="stable")
+    at = score[order][positive[order]]
+    below = np.searchsorted(score[order], at, side="left")
+    upto = np.searchsorted(score[order], at, side="right")
+
+    def of_counts(w: np.ndarray) -> np.ndarray:
+        w = w[order]
+        total = np.concatenate([np.zeros((1, w.shape[1])), w.cumsum(axis=0)])
+        ours = w[positive[order]]
+        pairs = (ours * (total[below] + total[upto])).sum(axis=0) / 2
+        p = ours.sum(axis=0)
+        return _ratio(pairs - p * p / 2, p * (total[-1] - p))
+
+    return of_counts
+
+
+def _ece(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+    n, bins = len(labels), scores.BINS
+    confidence = p.max(axis=1)
+    order = np.argsort(confidence, kind="stable")
+    first = np.unique(confidence[order], return_index=True)[1]
+    excess = (confidence - (scores.predicted(p) == labels))[order][:, None]
+    edges = np.linspace(0, n, bins + 1)
+
+    def running(amounts: np.ndarray) -> np.ndarray:
+        sums = np.add.reduceat(amounts, first, axis=0).cumsum(axis=0)
+        return np.concatenate([np.zeros((1, sums.shape[1])), sums]).T
+
+    def of_counts(w: np.ndarray) -> np.ndarray:
+        w = w[order]
+        both = zip(running(w), running(w * excess), strict=True)
+        upto = np.stack([np.interp(edges, mass, gap) for mass, gap in both])
+        return np.abs(np.diff(upto, axis=1)).sum(axis=1) / n
+
+    return of_counts
+
+
+_SCALARS = {
+    "accuracy": lambda labels, p: _mean_of((scores.predicted(p) == labels).astype(float)),
+    "balanced_accuracy": _macro(1),
+    "macro_f1": _macro(2),
+    "auc": _auc,
+    "ece": _ece,
+    "log_loss": lambda labels, p: _mean_of(scores.log_losses(labels, p)),
+    "brier": lambda labels, p: _mean_of(scores.brier_scores(labels, p)),
+}
+_FUNCTIONS = {**_SCALARS, "per_class": _class_ratios}

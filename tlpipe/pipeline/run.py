@@ -1,0 +1,125 @@
+"""The run folder: where things lie, who holds it, what is done, and the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tlpipe.config.settings import Pipeline
+from tlpipe.errors import RunError
+from tlpipe.pipeline.atomic import read_json, write_json
+
+STATE = "stages/state.json"
+Advance = Callable[[int, int], None]
+
+
+class Run:
+    """A run folder with its pipeline and the console it reports to.
+
+    Layout: artifacts at the top, ``stages/NAME/`` for a stage's own files, ``stages/state.json``
+    for the keys of what is finished, ``stages/journal.jsonl`` for what happened when, ``log.txt``.
+    """
+
+    def __init__(self, folder: Path, pipeline: Pipeline, console: Console | None = None):
+        self.folder = Path(folder)
+        self.pipeline = pipeline
+        self.seed = pipeline.seed
+        self.console = console or Console(quiet=True)
+
+    def path(self, name: str) -> Path:
+        """Where the artifact ``name`` lies."""
+        return self.folder / name
+
+    def scratch(self, stage: str, key: str) -> Path:
+        """The stage's own folder, emptied when what lies there was made under another key."""
+        folder = self.folder / "stages" / stage
+        marker = folder / "key"
+        if folder.exists() and (not marker.exists() or marker.read_text() != key):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not marker.exists():
+            write_marker = folder / ".key"
+            write_marker.write_text(key)
+            os.replace(write_marker, marker)
+        return folder
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Finished stages: ``{name: {"key", "summary", "seconds"}}``."""
+        path = self.path(STATE)
+        return read_json(path) if path.exists() else {}
+
+    def record(self, stage: str, entry: dict[str, Any] | None) -> None:
+        """Marks a stage finished, or (``None``) not finished."""
+        state = self.state()
+        state.pop(stage, None)
+        if entry is not None:
+            state[stage] = entry
+        write_json(self.path(STATE), state)
+
+    def journal(self, event: str, **facts: Any) -> None:
+        """Appends one line to the journal."""
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}
+        path = self.path("stages/journal.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """One line for the person and for ``log.txt``."""
+        self.console.print(text, style=style, highlight=False, markup=False)
+        with self.path("log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Advance]:
+        """A progress bar; the yielded function takes (done, total)."""
+        bar = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(label, total=1, note="")
+
+            def advance(done: int, total: int, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=f"  {note}" if note else "")
+
+            yield advance
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder; raises RunError naming the process that holds it already."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        holder = self.folder / ".lock.json"
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = read_json(holder) if holder.exists() else {}
+            raise RunError(
+                f"Another process is working in '{self.folder}'.",
+                cause=f"process {who.get('pid', '?')} on {who.get('host', '?')} "
+                f"has held it since {who.get('since', '?')}",
+                todo="wait for it, stop it, or choose another folder with --out",
+            ) from None
+        try:
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()

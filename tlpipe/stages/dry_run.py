@@ -1,0 +1,127 @@
+"""``--dry-run``: what would run and why, tried on the real pictures, with its cost."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tlpipe.backbones.blocks import boundary, find_blocks
+from tlpipe.data.manifest import Manifest
+from tlpipe.errors import RunError
+from tlpipe.pipeline.atomic import read_json
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.runner import execute, plan
+from tlpipe.stages.inputs import BACKBONE, open_manifest, open_network, open_sampler
+from tlpipe.stages.registry import STAGES, make_stages
+from tlpipe.stages.training import open_source
+from tlpipe.training.determinism import make_deterministic
+from tlpipe.training.loop import steps_per_epoch
+from tlpipe.training.network import Cut, cut, pooled, with_probabilities
+from tlpipe.training.optimizer import build_optimizer
+
+BEFORE_TRAINING = ("scan", "split", "backbone", "prepare")
+
+
+def dry_run(run: Run) -> dict[str, float]:
+    """Prints the plan, rehearses it in a temporary folder, and estimates time, memory and disk.
+
+    Returns:
+        ``seconds``, ``memory_mb`` and ``disk_mb`` as estimated.
+
+    Raises:
+        RunError: a saved and reloaded model does not predict the same.
+    """
+    say = run.console.print
+    say(f"Plan for {run.folder} (nothing is written there):", highlight=False)
+    for item in plan(run, make_stages(run.pipeline)):
+        say(f"  {item.stage.name:9} {item.action:6} {item.why}", highlight=False)
+    with tempfile.TemporaryDirectory(prefix="tlpipe-dry-run-") as folder:
+        rehearsal = Run(Path(folder), run.pipeline, run.console)
+        chosen = {name: run.pipeline.stages[name] for name in BEFORE_TRAINING}
+        started = time.perf_counter()
+        execute(rehearsal, [STAGES[name](settings) for name, settings in chosen.items()])
+        spent = time.perf_counter() - started
+        estimate = _rehearse_training(rehearsal)
+    estimate["seconds"] += spent
+    free = shutil.disk_usage(_existing_parent(run.folder)).free / 1e6
+    say(
+        f"Estimate: {estimate['seconds'] / 60:.1f} minutes, {estimate['memory_mb']:.0f} MB of "
+        f"memory, {estimate['disk_mb']:.0f} MB of disk ({free:.0f} MB free)",
+        highlight=False,
+    )
+    return estimate
+
+
+def _rehearse_training(run: Run) -> dict[str, float]:
+    make_deterministic(run.seed)
+    manifest = open_manifest(run)
+    sampler = open_sampler(run, manifest)
+    whole, backbone = open_network(run, len(manifest.class_names))
+    stages = run.pipeline.stages
+    parts = {"head": cut(whole, pooled(whole))}
+    seconds = _time_steps(run, "head", parts["head"], sampler, manifest)
+    blocks = stages["unfreeze"].blocks
+    trained = 0
+    if blocks not in ("none", 0):
+        parts["unfreeze"] = cut(whole, boundary(find_blocks(backbone), blocks).tensor)
+        seconds += _time_steps(run, "unfreeze", parts["unfreeze"], sampler, manifest)
+        trained = parts["unfreeze"].suffix.count_params()
+    _save_and_reload(run, whole, sampler, manifest)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    # A checkpoint holds the weights, two moments and the best weights, in float32.
+    disk = (4 * whole.count_params() + 4 * 4 * trained) / 1e6
+    return {"seconds": seconds, "memory_mb": peak, "disk_mb": disk}
+
+
+def _time_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -> float:
+    settings = run.pipeline.stages[stage]
+    policy = read_json(run.path(BACKBONE))["policy"]
+    train, val = manifest.indices("train"), manifest.indices("val")
+    source = open_source(parts, sampler, settings.batch_size)
+    parts.suffix.compile(
+        build_optimizer(settings, 10, scales={}, policy=policy),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    # Three steps: the first compiles, the others tell the time.
+    rows = np.resize(train, 3 * settings.batch_size)
+    one_hot = np.eye(len(manifest.class_names), dtype="float32")
+    times, asked = [], time.perf_counter()
+    for values, chosen in source.stream(rows, 0):
+        loss = parts.suffix.train_on_batch(values, one_hot[manifest.labels[chosen]])
+        now = time.perf_counter()
+        times.append(now - asked)
+        asked = now
+    steps = settings.epochs * steps_per_epoch(len(train) + len(val), settings.batch_size)
+    run.say(
+        f"  one real step of '{stage}': loss {float(np.ravel(loss)[0]):.3f}, {min(times):.2f} s"
+    )
+    return times[0] + steps * min(times)
+
+
+def _save_and_reload(run: Run, whole: keras.Model, sampler, manifest: Manifest) -> None:
+    model = with_probabilities(whole)
+    path = run.path("rehearsal.keras")
+    model.save(path)
+    again = keras.saving.load_model(path, compile=False, safe_mode=True)
+    pictures = np.stack([sampler.plain(i) for i in manifest.indices("val")[:4]])
+    before, after = (np.asarray(m.predict_on_batch(pictures)) for m in (model, again))
+    if not np.array_equal(before, after):
+        raise RunError(
+            "A saved and reloaded model does not predict the same.",
+            cause=f"largest difference {np.abs(before - after).max():.2g}",
+            todo="report it with the output of `tlpipe doctor`",
+        )
+    run.say("  saved, reloaded, and the predictions are the same to the bit")
+
+
+def _existing_parent(path: Path) -> Path:
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path

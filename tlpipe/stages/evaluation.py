@@ -1,0 +1,117 @@
+"""Scoring a finished run again, on its own test part or on other pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tlpipe.artifact.classifier import load
+from tlpipe.config.load import read_yaml, validate
+from tlpipe.data.folder import list_folder
+from tlpipe.data.manifest import Manifest
+from tlpipe.data.scan import scan
+from tlpipe.errors import DataError, RunError
+from tlpipe.metrics.bootstrap import with_intervals
+from tlpipe.pipeline.atomic import write_json
+from tlpipe.pipeline.run import Run
+from tlpipe.stages.evaluate import headline, predict_rows, write_predictions
+from tlpipe.stages.inputs import MANIFEST, open_manifest
+
+
+def open_finished(folder: str | Path, console: Console) -> Run:
+    """A run folder as :class:`Run`. Raises RunError when it is not one."""
+    path = Path(folder)
+    config = path / "config.yaml"
+    if not config.exists():
+        raise RunError(
+            f"'{folder}' is not a run folder.",
+            cause="it has no config.yaml",
+            todo="give the folder that `tlpipe finetune` named in its last line",
+        )
+    return Run(path, validate(read_yaml(config), where=config), console)
+
+
+def evaluate_run(folder: str | Path, console: Console) -> dict:
+    """Scores ``model.keras`` again on the test part of its own manifest.
+
+    Raises:
+        RunError: not a run folder, or a model made on another split.
+        DataError: pictures are missing or were changed since the split.
+    """
+    run = open_finished(folder, console)
+    classifier = load(run.folder)
+    if not run.path(MANIFEST).exists():
+        raise RunError(f"'{folder}' has no manifest.csv.", todo="finish the run first")
+    manifest = open_manifest(run)
+    if manifest.digest != classifier.metadata.split:
+        raise RunError(
+            f"The manifest of '{folder}' is not the one its model was trained on.",
+            cause="manifest.csv was edited or replaced",
+            todo="restore it, or train again",
+        )
+    with run.progress("checking pictures") as advance:
+        manifest.verify(progress=advance)
+    rows = manifest.indices("test")
+    if not len(rows):
+        rows = manifest.indices("val")
+    with run.progress("predicting") as advance:
+        probabilities = predict_rows(classifier, manifest, rows, advance)
+    metrics = with_intervals(
+        manifest.labels[rows], probabilities, classifier.class_names, seed=run.seed
+    )
+    show(metrics, console)
+    return metrics
+
+
+def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> dict:
+    """Scores ``model.keras`` on another folder of labelled pictures.
+
+    Writes ``evaluations/NAME/metrics.json`` and ``predictions.csv`` into the run folder.
+
+    Raises:
+        DataError: the folder has a class the model does not know.
+    """
+    run = open_finished(folder, console)
+    classifier = load(run.folder)
+    listing = list_folder(Path(data))
+    unknown = [name for name in listing.class_names if name not in classifier.class_names]
+    if unknown:
+        raise DataError(
+            f"The class '{unknown[0]}' in '{data}' is unknown to the model.",
+            cause=f"it knows {', '.join(classifier.class_names)}",
+            todo="rename the folder, or train on these classes",
+        )
+    with run.progress("decoding") as advance:
+        found = scan(listing, progress=advance)
+    for bad in found.bad:
+        run.say(f"  set aside: {bad.path}: {bad.cause}", style="yellow")
+    manifest = Manifest(listing.root, tuple(found.pictures))
+    order = {name: i for i, name in enumerate(classifier.class_names)}
+    labels = [order[picture.label] for picture in manifest.pictures]
+    with run.progress("predicting") as advance:
+        probabilities = predict_rows(classifier, manifest, range(len(labels)), advance)
+    metrics = with_intervals(labels, probabilities, classifier.class_names, seed=run.seed)
+    target = run.path("evaluations") / listing.root.resolve().name
+    write_predictions(
+        target / "predictions.csv",
+        manifest,
+        range(len(labels)),
+        probabilities,
+        classifier.class_names,
+    )
+    write_json(target / "metrics.json", metrics)
+    show(metrics, console)
+    console.print(f"written to {target}", highlight=False)
+    return metrics
+
+
+def show(metrics: dict, console: Console) -> None:
+    """The headline, and a table with a row a class."""
+    console.print(f"{metrics['n']} pictures: {headline(metrics)}", markup=False, highlight=False)
+    table = Table("class", "precision", "recall", "F1", "pictures")
+    for name, row in metrics["per_class"].items():
+        scores = ["-" if row[k] is None else f"{row[k]:.3f}" for k in ("precision", "recall", "f1")]
+        table.add_row(name, *scores, str(row["support"]))
+    console.print(table)

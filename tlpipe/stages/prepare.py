@@ -1,0 +1,43 @@
+"""Prepare: how a picture becomes an input, written down and shown."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from tlpipe.audit.plots import contact_sheet
+from tlpipe.pipeline.atomic import write_json
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.stage import Stage
+from tlpipe.stages.inputs import BACKBONE, MANIFEST, PREPARE, open_manifest, open_sampler
+
+SHEET = "plots/augmented.png"
+
+
+class PrepareStage(Stage):
+    """Checks the augmentation on real pictures of the training part."""
+
+    name = "prepare"
+    reads = (MANIFEST, BACKBONE)
+    writes = (PREPARE, SHEET)
+
+    def outside(self):
+        """The content of a pipeline file of the user's own."""
+        path = Path(self.settings.augment)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+    def run(self, run: Run) -> str:
+        """Writes the pipeline as the run uses it, and a sheet of what the network will see."""
+        manifest = open_manifest(run)
+        sampler = open_sampler(run, manifest)
+        train = manifest.indices("train")
+        chosen = train[np.linspace(0, len(train) - 1, min(4, len(train))).astype(int)]
+        rows = []
+        for index in chosen:
+            rows.append(sampler.plain(index))
+            rows += [sampler.augmented(index, view) for view in range(7)]
+        contact_sheet(np.stack(rows), run.path(SHEET), columns=8)
+        write_json(run.path(PREPARE), sampler.augmentation.describe())
+        return f"augmentation '{self.settings.augment}', resize '{self.settings.resize}'"

@@ -1,0 +1,165 @@
+"""Report: history, plots, and the model card that makes the run folder readable."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from tlpipe.audit.card import model_card
+from tlpipe.audit.plots import confusion_matrix, learning_curves, reliability
+from tlpipe.data.manifest import Manifest
+from tlpipe.pipeline.atomic import read_json, write_text, writing
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.stage import Stage
+from tlpipe.stages.evaluate import METRICS, PREDICTIONS
+from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest
+from tlpipe.stages.scan import BAD, DUPLICATES, SCAN
+from tlpipe.stages.select import CHOICE, versions
+from tlpipe.stages.split import NOTES
+from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
+
+HISTORY = "history.csv"
+CURVES = "plots/learning_curves.svg"
+CONFUSION = "plots/confusion_matrix.svg"
+RELIABILITY = "plots/reliability.svg"
+CARD = "README.md"
+
+
+class ReportStage(Stage):
+    """What a stranger needs to understand the run."""
+
+    name = "report"
+    reads = (
+        SCAN,
+        NOTES,
+        MANIFEST,
+        BACKBONE,
+        HEAD_FACTS,
+        UNFROZEN_FACTS,
+        CHOICE,
+        METRICS,
+        PREDICTIONS,
+    )
+    writes = (HISTORY, CURVES, CONFUSION, RELIABILITY, CARD)
+
+    def run(self, run: Run) -> str:
+        """Writes history.csv, three plots and README.md; names the set-aside files once more."""
+        head, unfrozen = read_json(run.path(HEAD_FACTS)), read_json(run.path(UNFROZEN_FACTS))
+        choice, metrics = read_json(run.path(CHOICE)), read_json(run.path(METRICS))
+        history = head["history"] + unfrozen["history"]
+        _write_history(run.path(HISTORY), history)
+        step, facts = ("head", head) if choice["kept"] == "head" else ("unfreeze", unfrozen)
+        learning_curves(history, run.path(CURVES), kept=(step, facts["best_epoch"]))
+        part = metrics.get("test") or metrics["val"]
+        manifest = open_manifest(run)
+        confusion_matrix(part["confusion"], manifest.class_names, run.path(CONFUSION))
+        reliability(*_predictions(run, manifest), run.path(RELIABILITY))
+        write_text(run.path(CARD), model_card(card_facts(run, manifest)))
+        bad = _rows(run, BAD)
+        if bad:
+            shown = ", ".join(row["path"] for row in bad[:5])
+            more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+            run.say(f"  {len(bad)} files were set aside: {shown}{more} (see {BAD})", style="yellow")
+        return f"model card in {run.path(CARD)}"
+
+
+def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
+    """Everything the model card states, read back from the run folder."""
+    backbone, choice = read_json(run.path(BACKBONE)), read_json(run.path(CHOICE))
+    stages, notes = run.pipeline.stages, read_json(run.path(NOTES))
+    counts: dict[str, Counter] = {}
+    for picture in manifest.pictures:
+        counts.setdefault(picture.split, Counter())[picture.label] += 1
+    groups = {row["group"]: row for row in _rows(run, DUPLICATES)}.values()
+    facts = {
+        "name": run.folder.name,
+        "class_names": list(manifest.class_names),
+        "date": time.strftime("%Y-%m-%d"),
+        "run": str(run.folder),
+        "input": {"size": backbone["size"], "resize": stages["prepare"].resize},
+        "data": {
+            "root": str(manifest.root),
+            "counts": {
+                part: dict(counts[part]) for part in ("train", "val", "test") if part in counts
+            },
+            "set_aside": _rows(run, BAD) + notes["set_aside"],
+            "duplicates": {
+                "exact": sum(row["kind"] == "exact" for row in groups),
+                "near": sum(row["kind"] == "near" for row in groups),
+                "conflicting": sum(row["labels_conflict"] == "True" for row in groups),
+            },
+            "grouped": stages["split"].group is not None,
+            "notes": notes["notes"],
+        },
+        "recipe": {
+            "backbone": backbone["name"],
+            "weights": backbone["weights"],
+            "augmentation": stages["prepare"].augment,
+            "steps": _steps(run, backbone),
+        },
+        "metrics": read_json(run.path(METRICS)),
+        "plots": {
+            "learning curves": CURVES,
+            "confusion matrix": CONFUSION,
+            "reliability": RELIABILITY,
+        },
+        "provenance": {
+            "seed": run.seed,
+            "split": manifest.digest,
+            "weights": backbone["weights_sha256"] or "initialised at random",
+            "device": backbone["device"],
+            "precision": f"{backbone['policy']} ({backbone['policy_reason']})",
+            "versions": versions(),
+        },
+    }
+    if "verdict" in choice:
+        facts["unfreezing"] = {
+            "verdict": choice["verdict"],
+            "score": choice["score"],
+            "difference": {key: choice[key] for key in ("value", "low", "high")},
+            "kept": choice["kept"],
+        }
+    return facts
+
+
+def _steps(run: Run, backbone: dict) -> list[dict[str, Any]]:
+    names = [block["name"] for block in backbone["blocks"]]
+    steps = []
+    for step, path in (("head", HEAD_FACTS), ("unfreeze", UNFROZEN_FACTS)):
+        facts = read_json(run.path(path))
+        if facts["trained"]:
+            steps.append(
+                {
+                    "step": step,
+                    "trained": facts["trained"],
+                    "frozen": [name for name in names if name not in facts["trained"]],
+                    "epochs": len(facts["history"]),
+                    "best_epoch": facts["best_epoch"],
+                    "learning_rate": run.pipeline.stages[step].learning_rate,
+                    "batch_size": facts["batch_size"],
+                }
+            )
+    return steps
+
+
+def _rows(run: Run, name: str) -> list[dict[str, str]]:
+    with run.path(name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _predictions(run: Run, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    names = list(manifest.class_names)
+    rows = _rows(run, PREDICTIONS)
+    labels = np.array([names.index(row["label"]) for row in rows])
+    return labels, np.array([[float(row[f"p:{name}"]) for name in names] for row in rows])
+
+
+def _write_history(path, history: list[dict]) -> None:
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,95 @@
+"""Scan: every picture is decoded once; the bad and the double are named."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict
+
+from tlpipe.data.duplicates import find_duplicates
+from tlpipe.data.folder import list_folder
+from tlpipe.data.scan import scan
+from tlpipe.errors import DataError
+from tlpipe.pipeline.atomic import write_json, writing
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.stage import Stage
+from tlpipe.stages.inputs import data_root
+
+SCAN = "stages/scan/scan.json"
+BAD = "bad_files.csv"
+DUPLICATES = "duplicates.csv"
+
+
+class ScanStage(Stage):
+    """Folder of pictures to a list of sound ones with sizes and hashes."""
+
+    name = "scan"
+    writes = (SCAN, BAD, DUPLICATES)
+
+    def outside(self):
+        """Name, size and time of every file: a changed picture is scanned again."""
+        if self.settings.data is None:
+            return None
+        listing = list_folder(_existing(self.settings.data))
+        stats = ((path, (listing.root / path).stat()) for path, _, _ in listing.files)
+        return [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+
+    def run(self, run: Run) -> str:
+        """Decodes everything in parallel, then looks for duplicates."""
+        listing = list_folder(data_root(run))
+        with run.progress("decoding") as advance:
+            found = scan(listing, progress=advance)
+        if not found.pictures:
+            raise DataError(
+                f"None of the {len(found.bad)} files in '{listing.root}' can be read.",
+                cause=f"{found.bad[0].path}: {found.bad[0].cause}",
+            )
+        near = self.settings.duplicates
+        groups = find_duplicates(listing.root, found.pictures, **({} if near else {"near": False}))
+        _write_rows(run.path(BAD), ("path", "cause"), [(b.path, b.cause) for b in found.bad])
+        _write_rows(
+            run.path(DUPLICATES),
+            ("group", "kind", "labels_conflict", "path"),
+            [
+                (number, group.kind, group.conflict, path)
+                for number, group in enumerate(groups, 1)
+                for path in group.members
+            ],
+        )
+        write_json(
+            run.path(SCAN),
+            {
+                "class_names": list(listing.class_names),
+                "pictures": [asdict(picture) for picture in found.pictures],
+                "duplicates": [asdict(group) for group in groups],
+                "ignored": listing.ignored,
+            },
+        )
+        for bad in found.bad[:12]:
+            run.say(f"  set aside: {bad.path}: {bad.cause}", style="yellow")
+        if len(found.bad) > 12:
+            run.say(f"  ... and {len(found.bad) - 12} more, all in {BAD}", style="yellow")
+        for ending, count in sorted(listing.ignored.items()):
+            run.say(f"  ignored: {count} file(s) {ending}", style="yellow")
+        for name in listing.empty_classes:
+            run.say(f"  ignored: class '{name}' holds no pictures", style="yellow")
+        conflicts = sum(group.conflict for group in groups)
+        if conflicts:
+            run.say(
+                f"  {conflicts} group(s) of equal pictures carry different labels: see {DUPLICATES}",
+                style="yellow",
+            )
+        return (
+            f"{len(found.pictures)} pictures in {len(listing.class_names)} classes, "
+            f"{len(found.bad)} set aside, {len(groups)} groups of duplicates"
+        )
+
+
+def _existing(data: str):
+    from pathlib import Path
+
+    return Path(data)
+
+
+def _write_rows(path, header, rows) -> None:
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

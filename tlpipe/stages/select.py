@@ -1,0 +1,96 @@
+"""Select: did unfreezing help? Keeps the simpler model on a tie and writes ``model.keras``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import numpy as np
+
+from tlpipe.artifact.model_file import Metadata, save
+from tlpipe.backbones.blocks import boundary, find_blocks
+from tlpipe.metrics.bootstrap import difference, verdict
+from tlpipe.metrics.scores import softmax
+from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.stage import Stage
+from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_network
+from tlpipe.stages.unfreeze import (
+    HEAD_FACTS,
+    HEAD_LOGITS,
+    HEAD_WEIGHTS,
+    UNFROZEN_FACTS,
+    UNFROZEN_LOGITS,
+    UNFROZEN_WEIGHTS,
+)
+from tlpipe.training.checkpoint import assign, load_weights
+from tlpipe.training.network import cut, pooled, with_probabilities
+
+MODEL = "model.keras"
+CHOICE = "stages/select/choice.json"
+
+
+class SelectStage(Stage):
+    """Compares the two models on validation with a paired bootstrap; saves the one to keep."""
+
+    name = "select"
+    reads = (MANIFEST, BACKBONE, HEAD_WEIGHTS, HEAD_FACTS, UNFROZEN_FACTS)
+    writes = (MODEL, CHOICE)
+
+    def run(self, run: Run) -> str:
+        """Decides, assembles the float32 model and writes it."""
+        manifest = open_manifest(run)
+        choice = self._choose(run, manifest)
+        facts = read_json(run.path(BACKBONE))
+        whole, backbone = open_network(run, len(manifest.class_names), policy="float32")
+        if choice["kept"] == "head":
+            tensor, weights = pooled(whole), HEAD_WEIGHTS
+        else:
+            blocks = run.pipeline.stages["unfreeze"].blocks
+            tensor, weights = boundary(find_blocks(backbone), blocks).tensor, UNFROZEN_WEIGHTS
+        assign(cut(whole, tensor).suffix.weights, load_weights(run.path(weights)))
+        whole.trainable = True
+        metadata = Metadata(
+            class_names=tuple(manifest.class_names),
+            size=facts["size"],
+            resize=run.pipeline.stages["prepare"].resize,
+            backbone=facts["name"],
+            weights=facts["weights"],
+            split=manifest.digest,
+            kept=choice["kept"],
+            seed=run.seed,
+            versions=versions(),
+        )
+        save(with_probabilities(whole), run.path(MODEL), metadata)
+        write_json(run.path(CHOICE), choice)
+        return choice["sentence"]
+
+    def _choose(self, run: Run, manifest) -> dict:
+        if not read_json(run.path(UNFROZEN_FACTS))["trained"]:
+            return {"kept": "head", "sentence": "the head-only model: nothing was unfrozen"}
+        labels = manifest.labels[manifest.indices("val")]
+        head = softmax(np.load(run.path(HEAD_LOGITS)))
+        unfrozen = softmax(np.load(run.path(UNFROZEN_LOGITS)))
+        score = self.settings.score
+        change = difference(labels, head, unfrozen, score, seed=run.seed)
+        found = verdict(change, higher_is_better=score != "log_loss")
+        kept = {"better": "unfrozen", "worse": "head", "tie": self.settings.on_tie}[found]
+        answer = {
+            "better": "unfreezing helped: the unfrozen model is kept",
+            "worse": "unfreezing hurt: the head-only model is kept",
+            "tie": f"unfreezing made no difference that can be told from chance: {kept} is kept",
+        }[found]
+        sentence = (
+            f"{answer} (validation {score.replace('_', ' ')} {change['value']:+.4f}, "
+            f"95 % interval {change['low']:+.4f} to {change['high']:+.4f})"
+        )
+        return {"kept": kept, "verdict": found, "score": score, **change, "sentence": sentence}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the model; TensorFlow and JAX only where they were used."""
+    import keras
+
+    backend = keras.backend.backend()
+    names = ["tlpipe", "keras", backend, "albumentations", "numpy", "opencv-python-headless"]
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in names}

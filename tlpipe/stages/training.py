@@ -1,0 +1,128 @@
+"""What steps two and three share: a cut network, its task, and batch size against memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tlpipe.config.settings import Training
+from tlpipe.data.manifest import Manifest
+from tlpipe.errors import TrainingError
+from tlpipe.pipeline.atomic import write_json, writing
+from tlpipe.pipeline.run import Run
+from tlpipe.training import checkpoint
+from tlpipe.training.activations import Activations, Pictures, Source
+from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
+from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
+from tlpipe.training.network import Cut
+from tlpipe.training.optimizer import build_optimizer
+
+
+def step_files(stage: str) -> tuple[str, str, str]:
+    """Artifacts of a training stage: trained weights, validation logits, facts."""
+    return tuple(f"stages/{stage}/{n}" for n in ("weights.npz", "val_logits.npy", "facts.json"))
+
+
+def open_source(cut: Cut, sampler, batch_size: int) -> Source:
+    """Pictures when nothing is frozen, else what the frozen prefix makes of them."""
+    pictures = Pictures(sampler, batch_size)
+    return pictures if cut.prefix is None else Activations(pictures, cut.prefix, batch_size)
+
+
+def checkpoint_file(run: Run, stage: str) -> Path:
+    """Where the state of an unfinished training step lies."""
+    return run.path(f"stages/{stage}/checkpoint.npz")
+
+
+def finish_step(run: Run, stage: str, progress: checkpoint.Progress, logits, facts: dict) -> str:
+    """Writes what a finished step leaves behind, drops its checkpoint, returns the summary."""
+    checkpoint.save_weights(run.path(f"stages/{stage}/weights.npz"), progress.best)
+    with writing(run.path(f"stages/{stage}/val_logits.npy")) as temporary:
+        np.save(temporary, logits)
+    facts = {"history": progress.history, "best_epoch": progress.best_epoch, **facts}
+    write_json(run.path(f"stages/{stage}/facts.json"), facts)
+    checkpoint_file(run, stage).unlink()
+    best = progress.history[progress.best_epoch - 1]
+    return (
+        f"best epoch {progress.best_epoch}: validation loss {best['val_loss']:.4f}, "
+        f"accuracy {best['val_accuracy']:.3f}"
+    )
+
+
+def train_step(
+    run: Run,
+    stage: str,
+    cut: Cut,
+    source: Source,
+    manifest: Manifest,
+    settings: Training,
+    *,
+    policy: str,
+    scales: dict[str, float],
+    first_view: int,
+) -> tuple[checkpoint.Progress, np.ndarray]:
+    """Trains the suffix of ``cut``, proves the rest unchanged, and predicts the validation part.
+
+    Returns:
+        The progress with the best weights, and validation logits, float32 (n, classes).
+    """
+    rows = manifest.indices("train")
+    steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
+    cut.suffix.compile(
+        optimizer=build_optimizer(settings, steps, scales=scales, policy=policy),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=settings.label_smoothing
+        ),
+        jit_compile="auto",
+    )
+    before = fingerprint(frozen_weights(cut.whole))
+    task = Task(
+        name=stage,
+        suffix=cut.suffix,
+        source=source,
+        labels=manifest.labels,
+        train=rows,
+        val=manifest.indices("val"),
+        classes=len(manifest.class_names),
+        first_view=first_view,
+    )
+    file = checkpoint_file(run, stage)
+    with run.progress(stage) as advance:
+        progress = train(task, settings, seed=run.seed, file=file, say=run.say, advance=advance)
+    assert_unchanged(before, cut.whole, stage)
+    run.say("  proof: not one bit of the frozen part changed")
+    return progress, predict_logits(cut.suffix, source, task.val)
+
+
+def retry_with_less_memory(
+    run: Run, stage: str, settings: Training, work: Callable[[Training], str]
+) -> str:
+    """Calls ``work`` and, when memory runs out, again with half the batch size, down to 1."""
+    while True:
+        try:
+            return work(settings)
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            if settings.batch_size == 1:
+                raise TrainingError(
+                    "Memory runs out even with a batch of one picture.",
+                    todo="lower --resolution, unfreeze fewer blocks, or choose a smaller backbone",
+                ) from error
+        settings = settings.model_copy(update={"batch_size": settings.batch_size // 2})
+        run.say(f"  out of memory: going on with batch size {settings.batch_size}", style="yellow")
+        # A schedule of another batch size can't be taken up in the middle.
+        checkpoint_file(run, stage).unlink(missing_ok=True)
+        keras.backend.clear_session()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or "RESOURCE_EXHAUSTED" in str(error)
+        or "out of memory" in str(error).lower()
+    )

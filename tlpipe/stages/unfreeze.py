@@ -1,0 +1,77 @@
+"""Step three: the top blocks of the backbone go on training, at a very low rate."""
+
+from __future__ import annotations
+
+from tlpipe.backbones.blocks import boundary, find_blocks
+from tlpipe.config.settings import UnfreezeSettings
+from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.stage import Stage
+from tlpipe.stages.inputs import (
+    BACKBONE,
+    MANIFEST,
+    PREPARE,
+    open_manifest,
+    open_network,
+    open_sampler,
+)
+from tlpipe.stages.training import (
+    finish_step,
+    open_source,
+    retry_with_less_memory,
+    step_files,
+    train_step,
+)
+from tlpipe.training.checkpoint import assign, load_weights
+from tlpipe.training.determinism import make_deterministic
+from tlpipe.training.network import cut, pooled
+from tlpipe.training.optimizer import block_scales
+
+HEAD_WEIGHTS, HEAD_LOGITS, HEAD_FACTS = step_files("head")
+UNFROZEN_WEIGHTS, UNFROZEN_LOGITS, UNFROZEN_FACTS = step_files("unfreeze")
+
+
+class UnfreezeStage(Stage):
+    """Trains everything behind a block boundary, starting from the trained head."""
+
+    name = "unfreeze"
+    reads = (MANIFEST, BACKBONE, PREPARE, HEAD_WEIGHTS)
+    writes = (UNFROZEN_FACTS,)
+
+    def run(self, run: Run) -> str:
+        """Unfreezes the asked-for blocks and trains them with the head."""
+        if self.settings.blocks in ("none", 0):
+            write_json(run.path(UNFROZEN_FACTS), {"history": [], "trained": []})
+            return "nothing is unfrozen, as asked"
+        return retry_with_less_memory(
+            run, self.name, self.settings, lambda settings: self._train(run, settings)
+        )
+
+    def _train(self, run: Run, settings: UnfreezeSettings) -> str:
+        make_deterministic(run.seed + 1)
+        manifest = open_manifest(run)
+        whole, backbone = open_network(run, len(manifest.class_names))
+        assign(cut(whole, pooled(whole)).suffix.weights, load_weights(run.path(HEAD_WEIGHTS)))
+        where = boundary(find_blocks(backbone), settings.blocks)
+        parts = cut(whole, where.tensor, batch_norm=settings.batch_norm)
+        trained = [block.name for block in where.trained]
+        frozen = ", ".join(block.name for block in where.frozen) or "nothing"
+        norm = "learns" if settings.batch_norm else "stays in inference mode"
+        run.say(f"  trains: {', '.join(trained)}, head; frozen: {frozen}; BatchNorm {norm}")
+        progress, logits = train_step(
+            run,
+            self.name,
+            parts,
+            open_source(parts, open_sampler(run, manifest), settings.batch_size),
+            manifest,
+            settings,
+            policy=read_json(run.path(BACKBONE))["policy"],
+            scales=block_scales(whole, where.trained, settings.layer_decay),
+            first_view=run.pipeline.stages["head"].epochs,
+        )
+        facts = {
+            "trained": [*trained, "head"],
+            "boundary": where.name,
+            "batch_size": settings.batch_size,
+        }
+        return finish_step(run, self.name, progress, logits, facts)

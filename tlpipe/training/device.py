@@ -1,0 +1,70 @@
+"""Which device trains, in which precision, and why."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+import keras
+
+from tlpipe.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A Keras dtype policy and the reason it was chosen."""
+
+    policy: str
+    reason: str
+
+
+def gpus() -> list[str]:
+    """Names of the GPUs the Keras backend can use, such as ``gpu:0``."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return [f"gpu:{i}" for i in range(torch.cuda.device_count())]
+    return list(keras.distribution.list_devices("gpu"))
+
+
+def compute_capability() -> float | None:
+    """The first GPU's compute capability as the driver tells it, or None without one."""
+    query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+        return float(answer.stdout.split()[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def describe_device() -> str:
+    """One phrase for the run's first lines, such as ``CPU`` or ``GPU gpu:0``."""
+    found = gpus()
+    return f"GPU {', '.join(found)}" if found else "CPU"
+
+
+def resolve(requested: str) -> Precision:
+    """The dtype policy for ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+
+    ``auto`` is float32 on a CPU, bfloat16 on a GPU of compute capability 8.0 or more, and float16
+    with loss scaling on one of 7.0 or more (Micikevicius et al. 2018).
+    """
+    policies = {
+        "float32": "float32",
+        "bfloat16": "mixed_bfloat16",
+        "float16": "mixed_float16",
+    }
+    if requested in policies:
+        return Precision(policies[requested], "as asked")
+    if requested != "auto":
+        raise ConfigError(
+            f"Unknown precision '{requested}'.", todo="choose auto, float32, bfloat16 or float16"
+        )
+    if not gpus():
+        return Precision("float32", "no GPU")
+    capability = compute_capability()
+    if capability is not None and capability >= 8.0:
+        return Precision("mixed_bfloat16", f"GPU of compute capability {capability:g}")
+    if capability is not None and capability >= 7.0:
+        return Precision("mixed_float16", f"GPU of compute capability {capability:g}")
+    return Precision("float32", "the GPU has no fast half precision")

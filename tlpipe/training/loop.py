@@ -1,0 +1,172 @@
+"""The loop of one training step: epochs, validation, early stopping, exact resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tlpipe.config.settings import Training
+from tlpipe.data.loader import epoch_order
+from tlpipe.errors import TrainingError
+from tlpipe.metrics.scores import accuracy, auc, log_loss, softmax
+from tlpipe.training import checkpoint
+from tlpipe.training.activations import Source
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one training step works on.
+
+    Attributes:
+        name: ``head`` or ``unfreeze``.
+        suffix: the compiled part of the network that trains; activations to logits.
+        source: delivers what the suffix reads.
+        labels: int32 (n,), a class index for each row of the manifest.
+        train, val: rows of the manifest, int64.
+        classes: how many.
+        views: augmented views a picture has; None for a new one every epoch.
+        first_view: the number of the first epoch's view when every epoch has a new one.
+    """
+
+    name: str
+    suffix: keras.Model
+    source: Source
+    labels: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    classes: int
+    views: int | None = None
+    first_view: int = 0
+
+    def view(self, epoch: int) -> int:
+        """The augmented view that ``epoch`` (from 0) sees."""
+        return self.first_view + epoch if self.views is None else epoch % self.views
+
+
+def steps_per_epoch(pictures: int, batch_size: int) -> int:
+    """Optimizer steps an epoch; the last batch may be smaller."""
+    return math.ceil(pictures / batch_size)
+
+
+def predict_logits(suffix: keras.Model, source: Source, rows: np.ndarray) -> np.ndarray:
+    """Logits, float32 (n, classes), of the pictures in ``rows``, not augmented."""
+    return np.concatenate(
+        [np.asarray(suffix.predict_on_batch(values)) for values, _ in source.stream(rows, None)]
+    )
+
+
+def train(
+    task: Task,
+    settings: Training,
+    *,
+    seed: int,
+    file: Path,
+    say: Callable[[str], None],
+    advance: Callable[[int, int, str], None],
+) -> checkpoint.Progress:
+    """Trains ``task.suffix``, or goes on from the checkpoint ``file``; leaves it at its best epoch.
+
+    Args:
+        task: what to train on; the suffix is compiled.
+        settings: epochs, monitor, patience, balance.
+        seed: of the order of the pictures.
+        file: written after every epoch.
+        say: takes a line for the person, one an epoch.
+        advance: takes (steps done, steps in all, a note) for the progress bar.
+
+    Returns:
+        The history and the best epoch's trained weights.
+
+    Raises:
+        TrainingError: the loss is not finite; names epoch and step.
+    """
+    suffix, optimizer = task.suffix, task.suffix.optimizer
+    optimizer.build(suffix.trainable_variables)
+    progress = checkpoint.restore(file, suffix, optimizer)
+    if progress.epoch:
+        say(f"  resuming after epoch {progress.epoch}")
+    weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
+    while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
+        started = time.perf_counter()
+        epoch = progress.epoch
+        loss, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
+        row = {
+            "step": task.name,
+            "epoch": epoch + 1,
+            "loss": loss,
+            **_validate(task),
+            "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+        }
+        score = -row["val_loss"] if settings.monitor == "loss" else row[f"val_{settings.monitor}"]
+        progress.epoch += 1
+        if score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            progress.best = checkpoint.arrays(suffix.weights)
+        progress.history.append(row)
+        checkpoint.save(file, progress, suffix, optimizer)
+        seconds = time.perf_counter() - started
+        say(
+            f"  {task.name} epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
+            f"val loss {row['val_loss']:.4f}, val accuracy {row['val_accuracy']:.3f}, "
+            f"{seconds:.1f} s, {waited / seconds:.0%} waiting for data"
+        )
+    if _exhausted(progress, settings.patience):
+        say(
+            f"  stopped early: no better validation {settings.monitor} for {settings.patience} epochs"
+        )
+    checkpoint.assign(suffix.weights, progress.best)
+    return progress
+
+
+def _exhausted(progress: checkpoint.Progress, patience: int) -> bool:
+    return progress.epoch - progress.best_epoch >= patience
+
+
+def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, float]:
+    order = epoch_order(task.train, seed=seed, epoch=epoch)
+    steps = steps_per_epoch(len(order), settings.batch_size)
+    one_hot = np.eye(task.classes, dtype="float32")
+    task.suffix.reset_metrics()
+    loss, waited, asked = 0.0, 0.0, time.perf_counter()
+    for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
+        waited += time.perf_counter() - asked
+        labels = task.labels[rows]
+        logs = task.suffix.train_on_batch(
+            values,
+            one_hot[labels],
+            sample_weight=None if weights is None else weights[labels],
+            return_dict=True,
+        )
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss is {loss} at step {step + 1} of epoch {epoch + 1} ('{task.name}').",
+                cause="the learning rate is too high for this data, or half precision overflowed",
+                todo=f"lower it, for example --set {task.name}.learning_rate="
+                f"{settings.learning_rate / 10:g}, or use --precision float32",
+            )
+        advance(epoch * steps + step + 1, settings.epochs * steps, f"loss {loss:.3f}")
+        asked = time.perf_counter()
+    return loss, waited
+
+
+def _validate(task: Task) -> dict[str, float | None]:
+    probabilities = softmax(predict_logits(task.suffix, task.source, task.val))
+    labels = task.labels[task.val]
+    return {
+        "val_loss": log_loss(labels, probabilities),
+        "val_accuracy": accuracy(labels, probabilities),
+        "val_auc": auc(labels, probabilities),
+    }
+
+
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weight a class, float32 (classes,): n / (classes * count), so that their mean is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype("float32")
