@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument
 
+from tlpipe.cli.backend import import_backend
+
 EPILOG = """
 [bold]Examples[/bold]
 
@@ -27,6 +29,7 @@ def backbones(
     name: Annotated[str | None, Argument(help="Show the blocks of this one.")] = None,
 ) -> None:
     """List the backbones: size, parameters, input, and whether the weights are at hand."""
+    import_backend()
     from tlpipe.backbones import catalogue
 
     console = Console()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
+from tlpipe.cli.backend import import_backend
+
 EPILOG = """
 [bold]Example[/bold]
 
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor() -> None:
     """Check device, precision, versions, weights and disk; exit code 2 when something is wrong."""
+    import_backend()
     from tlpipe.doctor import examine
 
     console = Console()

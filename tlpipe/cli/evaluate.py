@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from typer import Argument, Option
 
+from tlpipe.cli.backend import import_backend
+
 EPILOG = """
 [bold]Examples[/bold]
 
@@ -29,6 +31,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score the saved model: on its own test part, or on other labelled pictures."""
+    import_backend()
     from tlpipe.stages.evaluation import evaluate_folder, evaluate_run
 
     console = Console()

@@ -47,8 +47,6 @@ def options(
 
 def main() -> None:
     """Entry point; exit code 0, 2 for what the user can mend, 130 for Ctrl-C, 1 for a defect."""
-    # TensorFlow's start-up chatter would bury our first lines.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     debug = "--debug" in sys.argv or "TLPIPE_DEBUG" in os.environ
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     error = Console(stderr=True)

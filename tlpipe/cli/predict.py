@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument, Option
 
+from tlpipe.cli.backend import import_backend
+
 EPILOG = """
 [bold]Examples[/bold]
 
@@ -50,6 +52,7 @@ def predict(
 
     from rich.progress import Progress
 
+    import_backend()
     from tlpipe.artifact.classifier import load
     from tlpipe.pipeline.atomic import write_text
 

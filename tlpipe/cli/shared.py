@@ -8,6 +8,8 @@ import yaml
 from rich.console import Console
 from typer import Option
 
+from tlpipe.cli.backend import import_backend
+
 Out = Annotated[str | None, Option(help="Run folder; runs/NAME-DATE when not given.")]
 Seed = Annotated[int | None, Option(help="Drives everything random. [default: 0]")]
 Set = Annotated[
@@ -32,6 +34,7 @@ def start(
         values = [*values, ("seed", seed)]
     flags = [f"{key}={_as_yaml(value)}" for key, value in values]
     console = Console()
+    import_backend()
     from tlpipe import api
 
     run = api.open_run(source, assignments=[*flags, *(assignments or [])], out=out, console=console)

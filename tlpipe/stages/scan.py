@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict
+from pathlib import Path
 
 from tlpipe.data.duplicates import find_duplicates
 from tlpipe.data.folder import list_folder
@@ -29,7 +30,7 @@ class ScanStage(Stage):
         """Name, size and time of every file: a changed picture is scanned again."""
         if self.settings.data is None:
             return None
-        listing = list_folder(_existing(self.settings.data))
+        listing = list_folder(Path(self.settings.data))
         stats = ((path, (listing.root / path).stat()) for path, _, _ in listing.files)
         return [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
@@ -75,19 +76,13 @@ class ScanStage(Stage):
         conflicts = sum(group.conflict for group in groups)
         if conflicts:
             run.say(
-                f"  {conflicts} group(s) of equal pictures carry different labels: see {DUPLICATES}",
+                f"  {conflicts} group(s) of equal pictures have different labels: see {DUPLICATES}",
                 style="yellow",
             )
         return (
             f"{len(found.pictures)} pictures in {len(listing.class_names)} classes, "
             f"{len(found.bad)} set aside, {len(groups)} groups of duplicates"
         )
-
-
-def _existing(data: str):
-    from pathlib import Path
-
-    return Path(data)
 
 
 def _write_rows(path, header, rows) -> None:

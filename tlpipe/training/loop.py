@@ -117,9 +117,8 @@ def train(
             f"{seconds:.1f} s, {waited / seconds:.0%} waiting for data"
         )
     if _exhausted(progress, settings.patience):
-        say(
-            f"  stopped early: no better validation {settings.monitor} for {settings.patience} epochs"
-        )
+        best = f"validation {settings.monitor}"
+        say(f"  stopped early: no better {best} for {settings.patience} epochs")
     checkpoint.assign(suffix.weights, progress.best)
     return progress
 

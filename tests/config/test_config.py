@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from tlpipe.config.load import FINETUNE, dump, override, read_yaml, validate
+from tlpipe.config.runs import default_folder
+from tlpipe.errors import ConfigError
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def test_the_pipeline_file_is_what_finetune_runs():
+    assert validate(read_yaml(PIPELINES / "finetune.yaml")) == validate(FINETUNE)
+
+
+def test_the_pipeline_file_shows_every_setting():
+    shown = read_yaml(PIPELINES / "finetune.yaml")["stages"]
+    for name, settings in validate(FINETUNE).stages.items():
+        assert set(shown[name]) == set(type(settings).model_fields), name
+
+
+def test_a_resolved_pipeline_reads_back_equal(tmp_path):
+    pipeline = validate(override(FINETUNE, ["scan.data=照片/", "head.epochs=3", "seed=7"]))
+    file = tmp_path / "config.yaml"
+    file.write_text(dump(pipeline), encoding="utf-8")
+    assert validate(read_yaml(file)) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("assignments", "words"),
+    [
+        (["head.epoch=3"], ["head.epoch", "did you mean 'epochs'?"]),
+        (["haed.epochs=3"], ["haed", "did you mean 'head'?"]),
+        (["head.epochs=-3"], ["head.epochs", "-3", "greater than or equal to 1"]),
+        (["head.monitor=f1"], ["head.monitor", "'f1'", "accuracy"]),
+        (["split.val=0.5"], ["split", "it must be 1"]),
+        (["epochs"], ["epochs", "stage.key=value"]),
+        (["seed=minus one"], ["seed", "minus one"]),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value_and_the_cause(assignments, words):
+    with pytest.raises(ConfigError) as caught:
+        validate(override(FINETUNE, assignments))
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: 1\nstage: {}", ["'stage'", "did you mean 'stages'?"]),
+        ("stages: {scann: {}}", ["scann", "did you mean 'scan'?"]),
+        ("stages: {head: 3}", ["head", "mapping", "3"]),
+        ("stages: [", ["not valid YAML"]),
+        ("- 1", ["must be a mapping"]),
+        ("seed: 0", ["names no stages"]),
+    ],
+)
+def test_a_bad_file_is_named_with_the_cause(tmp_path, text, words):
+    file = tmp_path / "p.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        validate(read_yaml(file), where=file)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_missing_pipeline_file_is_one_message(tmp_path):
+    with pytest.raises(ConfigError, match="no pipeline file"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_equal_settings_share_a_folder_and_others_get_their_own(tmp_path):
+    pipeline = validate(override(FINETUNE, ["scan.data=photos"]))
+    first = default_folder(pipeline, tmp_path)
+    assert first.name.startswith("photos-")
+    first.mkdir(parents=True)
+    (first / "config.yaml").write_text(dump(pipeline), encoding="utf-8")
+    assert default_folder(pipeline, tmp_path) == first
+    other = validate(override(FINETUNE, ["scan.data=photos", "seed=1"]))
+    assert default_folder(other, tmp_path) == first.with_name(first.name + "-2")

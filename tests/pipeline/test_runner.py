@@ -1,0 +1,136 @@
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from tlpipe.config.settings import Pipeline, Settings
+from tlpipe.errors import ConfigError, RunError
+from tlpipe.pipeline.atomic import read_json, write_text, writing
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.runner import execute, plan
+from tlpipe.pipeline.stage import Stage
+
+
+class Number(Settings):
+    value: int = 1
+
+
+class First(Stage):
+    name, writes = "first", ("first.txt",)
+
+    def run(self, run):
+        write_text(run.path("first.txt"), str(self.settings.value))
+        return "wrote"
+
+
+class Second(Stage):
+    name, reads, writes = "second", ("first.txt",), ("second.txt",)
+
+    def run(self, run):
+        value = run.path("first.txt").read_text()
+        write_text(run.path("second.txt"), value * self.settings.value)
+        return "doubled"
+
+
+class Broken(Second):
+    def run(self, run):
+        run.path("stages/second/half").write_text("half")
+        raise RuntimeError("power cut")
+
+
+def stages(first=1, second=2, last=Second):
+    return [First(Number(value=first)), last(Number(value=second))]
+
+
+def new_run(folder, seed=0):
+    return Run(folder, Pipeline(seed=seed, stages={"first": Number(), "second": Number()}))
+
+
+def actions(done):
+    return [item.action for item in done]
+
+
+def test_finished_stages_are_skipped(tmp_path):
+    assert actions(execute(new_run(tmp_path), stages())) == ["run", "run"]
+    assert actions(execute(new_run(tmp_path), stages())) == ["skip", "skip"]
+
+
+def test_a_changed_stage_runs_again_with_all_that_follows(tmp_path):
+    execute(new_run(tmp_path), stages())
+    assert actions(execute(new_run(tmp_path), stages(second=3))) == ["skip", "run"]
+    assert actions(execute(new_run(tmp_path), stages(first=5, second=3))) == ["run", "run"]
+    assert (tmp_path / "second.txt").read_text() == "555"
+
+
+def test_another_seed_runs_everything_again(tmp_path):
+    execute(new_run(tmp_path), stages())
+    assert actions(execute(new_run(tmp_path, seed=1), stages())) == ["run", "run"]
+
+
+def test_a_missing_artifact_is_made_again(tmp_path):
+    execute(new_run(tmp_path), stages())
+    (tmp_path / "second.txt").unlink()
+    done = execute(new_run(tmp_path), stages())
+    assert actions(done) == ["skip", "run"]
+    assert done[1].why == "second.txt is missing"
+
+
+def test_an_interrupted_stage_resumes_in_its_own_files_and_a_changed_one_starts_clean(tmp_path):
+    with pytest.raises(RuntimeError):
+        execute(new_run(tmp_path), stages(last=Broken))
+    half = tmp_path / "stages/second/half"
+    assert half.exists()
+    assert actions(plan(new_run(tmp_path), stages())) == ["skip", "resume"]
+    execute(new_run(tmp_path), stages())
+    assert half.exists()
+    execute(new_run(tmp_path), stages(second=4))
+    assert not half.exists()
+
+
+def test_a_stage_without_its_input_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ConfigError, match=r"'second' reads 'first.txt'"):
+        execute(new_run(tmp_path), stages()[1:])
+    assert not (tmp_path / "second.txt").exists()
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "model.bin"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), writing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.bin"]
+
+
+def _hold(folder, ready):
+    with new_run(folder).locked():
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_second_run_is_told_who_holds_the_folder_and_a_killed_one_frees_it(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path, ready))
+    holder.start()
+    try:
+        assert ready.wait(30)
+        with pytest.raises(RunError, match=f"process {holder.pid}") as caught:
+            execute(new_run(tmp_path), stages())
+        assert "--out" in str(caught.value)
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.join()
+    assert actions(execute(new_run(tmp_path), stages())) == ["run", "run"]
+
+
+def test_the_journal_and_state_tell_what_happened(tmp_path):
+    execute(new_run(tmp_path), stages())
+    state = read_json(tmp_path / "stages/state.json")
+    assert state["second"]["summary"] == "doubled"
+    journal = (tmp_path / "stages/journal.jsonl").read_text().splitlines()
+    assert len(journal) == 4
+    assert "doubled" in (tmp_path / "log.txt").read_text()

@@ -1,0 +1,261 @@
+"""The bytes of a picture file become uint8 RGB, or a cause in plain words.
+
+OpenCV is fastest and is used wherever it was measured to be right. Pillow reads the rest: CMYK,
+transparency, 16-bit gray, TIFF, GIF. Colour profiles are not applied; of an animation or a
+multi-page file the first picture is read.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 178_000_000
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+
+# The pictures are spread over threads already: OpenCV's own cost 25 % more CPU for nothing.
+cv2.setNumThreads(0)
+# Both libraries would write about bad files into the progress bar. Our exceptions say it instead.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_FAST_MODES = {
+    "JPEG": {"L", "RGB"},
+    "PNG": {"1", "L", "P", "RGB"},
+    "BMP": {"1", "L", "P", "RGB"},
+    "WEBP": {"RGB"},
+}
+# The first bytes of what people most often take for a picture we can read.
+_KNOWN = (
+    (b"\xff\xd8\xff", "corrupt JPEG: the header can't be read"),
+    (b"\x89PNG\r\n\x1a\n", "corrupt PNG: the header can't be read"),
+    (b"GIF8", "corrupt GIF: the header can't be read"),
+    (b"BM", "corrupt BMP: the header can't be read"),
+    (b"II*\0", "corrupt or unsupported TIFF: the header can't be read"),
+    (b"MM\0*", "corrupt or unsupported TIFF: the header can't be read"),
+    (b"%PDF", "a PDF file, not a picture"),
+    (b"PK\x03\x04", "a ZIP archive, not a picture"),
+    (b"8BPS", "a Photoshop file: this format is not supported"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture: this format is not supported"),
+    (b"\xff\x0a", "a JPEG XL picture: this format is not supported"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture: this format is not supported"),
+    (b"version https://git-lfs", "a Git LFS pointer: the picture was not downloaded"),
+)
+_STRICT_SIDE = 128
+
+
+class DecodeError(Exception):
+    """A file that is no whole picture; the message is the cause in plain words."""
+
+
+class Inspection(NamedTuple):
+    """What a strict look at a file gives.
+
+    Attributes:
+        width: pixels, as displayed (EXIF orientation applied).
+        height: pixels, as displayed.
+        pixels: uint8 (h, w, 3) RGB; a JPEG may be scaled down, its short side to 128 at least.
+    """
+
+    width: int
+    height: int
+    pixels: np.ndarray
+
+
+def decode(data: bytes, reduce: int = 1) -> np.ndarray:
+    """Decode a picture file to uint8 (H, W, 3) RGB, upright, transparency laid over white.
+
+    Args:
+        data: the whole file.
+        reduce: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, which saves time;
+            other formats, and rare kinds of JPEG, come at full size.
+
+    Raises:
+        DecodeError: not a picture, an unsupported kind, damaged, or above 178 million pixels.
+            Damage inside a JPEG may pass here: ``inspect`` is the strict one.
+    """
+    flag = _REDUCED[reduce]
+    image = _open(data)
+    kind = _kind(image)
+    if _opencv_is_right(image, kind):
+        flag = flag if kind == "JPEG" else cv2.IMREAD_COLOR
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        if pixels is not None:
+            return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return _pillow(image)
+
+
+def check(data: bytes) -> tuple[int, int]:
+    """Decode strictly and return (width, height) as displayed.
+
+    Raises:
+        DecodeError: as ``inspect``.
+    """
+    return inspect(data)[:2]
+
+
+def inspect(data: bytes) -> Inspection:
+    """Decode strictly: every byte of the picture has been read, and damage is an error.
+
+    Raises:
+        DecodeError: not a picture, an unsupported kind, truncated, corrupt, or too large.
+    """
+    image = _open(data)
+    kind = _kind(image)
+    pixels = _strict_jpeg(data) if kind == "JPEG" else None
+    if pixels is None or image.mode not in _FAST_MODES["JPEG"]:
+        pixels = _pillow(image)
+        return Inspection(pixels.shape[1], pixels.shape[0], pixels)
+    width, height = image.size
+    orientation = image.getexif().get(0x0112, 1)
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return Inspection(width, height, _upright(pixels, orientation))
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header only."""
+    if not data:
+        raise DecodeError("empty file")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        pixels = int(re.search(r"\d+", str(error))[0])
+        raise DecodeError(_too_large(f"{pixels / 1e6:,.0f} million pixels")) from error
+    except UnidentifiedImageError as error:
+        raise DecodeError(_what_it_is(data)) from error
+    except Exception as error:  # a hostile header can make a parser raise anything
+        raise DecodeError(f"{_what_it_is(data)} ({error})") from error
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise DecodeError(f"no pixels: the header says {width} x {height}")
+    if width * height > MAX_PIXELS:
+        raise DecodeError(_too_large(f"{width:,} x {height:,} pixels"))
+    return image
+
+
+def _too_large(size: str) -> str:
+    return f"too large: {size}, the limit is {MAX_PIXELS // 10**6} million"
+
+
+def _kind(image: Image.Image) -> str:
+    # Phones append further pictures to a JPEG, and Pillow calls that MPO.
+    return "JPEG" if image.format == "MPO" else image.format
+
+
+def _opencv_is_right(image: Image.Image, kind: str) -> bool:
+    if image.mode not in _FAST_MODES.get(kind, ()):
+        return False
+    # libpng writes a warning to the terminal at every decode of an odd colour profile.
+    return kind != "PNG" or not ({"transparency", "icc_profile"} & image.info.keys())
+
+
+def _pillow(image: Image.Image) -> np.ndarray:
+    kind = _kind(image)
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):
+            gray = (np.asarray(image) >> 8).astype(np.uint8)
+            return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+        if image.mode in ("I", "F"):
+            raise DecodeError(
+                f"32-bit samples in a {kind}, whose range is not known: save it with 8 or 16 bits"
+            )
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return np.array(image.convert("RGB"))
+    except (DecodeError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can make a codec raise anything
+        raise DecodeError(_damage(kind, str(error))) from error
+
+
+def _strict_jpeg(data: bytes) -> np.ndarray | None:
+    """Decode by libjpeg-turbo with its warnings taken seriously; None when it has no say.
+
+    The scaled decode still reads every coefficient, so nothing escapes that a full one would see.
+    """
+    try:
+        return simplejpeg.decode_jpeg(
+            data, "RGB", min_height=_STRICT_SIDE, min_width=_STRICT_SIDE, strict=True
+        )
+    except ValueError as error:
+        message = str(error)
+    if "subsampling" in message or _harmless(message, data):
+        return None
+    raise DecodeError(_damage("JPEG", message))
+
+
+def _harmless(message: str, data: bytes) -> bool:
+    """Whether 'N extraneous bytes before marker M' leaves the picture whole.
+
+    It does in front of the picture data, and it does at its end when the bytes are mere padding.
+    The same words mean damage when they are leftover picture data: the decoder lost its way.
+    """
+    found = re.search(r"(\d+) extraneous bytes before marker 0x(\w\w)", message)
+    if not found:
+        return False
+    if found[2] != "d9":
+        try:
+            simplejpeg.decode_jpeg_header(data)
+        except ValueError as error:
+            return str(error) == message
+        return False
+    count = int(found[1])
+    end = data.find(b"\xff\xd9", data.find(b"\xff\xda"))
+    before = data[:end]
+    padding = len(before) - len(before.rstrip(before[-1:]))
+    # The decoder's bit buffer swallows up to 8 bytes. Were more swallowed, they stood for picture
+    # data that has been overwritten.
+    return count <= padding <= count + 8
+
+
+def _damage(kind: str, message: str) -> str:
+    short = re.search(r"truncat|premature end of jpeg|not enough|unexpected end", message, re.I)
+    message = message.removeprefix("Corrupt JPEG data: ") or "it can't be decoded"
+    return f"{'truncated' if short else 'corrupt'} {kind}: {message}"
+
+
+def _what_it_is(data: bytes) -> str:
+    for magic, cause in _KNOWN:
+        if data.startswith(magic):
+            return cause
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "corrupt WEBP: the header can't be read"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12].decode("latin-1").strip()
+        return f"a picture or film of the kind {brand!r} (HEIC, AVIF, MP4): not supported"
+    if not data.strip(b"\0"):
+        return "not an image: nothing but zero bytes"
+    start = data.lstrip()[:24]
+    text = start.decode("utf-8", "replace").splitlines()[:1]
+    if text and text[0].isprintable() and "\ufffd" not in text[0]:
+        return f"not an image: begins with {text[0]!r}"
+    return f"not an image: begins with the bytes {data[:8].hex(' ')}"
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation (tag 0x0112, 1..8); other values leave the picture as it is."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

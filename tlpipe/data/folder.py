@@ -1,0 +1,205 @@
+"""What lies in a data folder: a class per sub-folder, and the parts that are given."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from natsort import natsort_keygen
+
+from tlpipe.errors import DataError
+
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()  # noqa: SIM905
+)
+PART_NAMES = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
+_NOT_DATA = {"__macosx", "thumbs.db", "desktop.ini"}
+_OUTSIDE = "(not in a class folder)"
+_LAYOUT = """one sub-folder a class:
+    {root}/
+      cat/  1.jpg 2.jpg ...
+      dog/  1.jpg 2.jpg ...
+  or the same inside {root}/train/, {root}/val/ and {root}/test/"""
+
+_natural = natsort_keygen()
+
+
+class Found(NamedTuple):
+    """A file that may be a picture: its path relative to the root (posix), label and given part."""
+
+    path: str
+    label: str
+    split: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a data folder, in natural order.
+
+    Attributes:
+        root: the folder.
+        class_names: the classes that have files, in natural order, NFC-normalised.
+        files: one entry a file with a picture's extension.
+        ignored: what was left out, counted by extension or by a reason in parentheses.
+        empty_classes: class folders without a single such file.
+    """
+
+    root: Path
+    class_names: list[str]
+    files: list[Found]
+    ignored: dict[str, int]
+    empty_classes: list[str]
+
+
+def natural_key(name: str) -> tuple:
+    """The key that sorts ``img2`` before ``img10``; equal-looking names stay in a fixed order."""
+    return _natural(unicodedata.normalize("NFC", name)), name
+
+
+def list_folder(root: Path) -> Listing:
+    """List a folder that holds one sub-folder a class, at any depth below it.
+
+    ``train/``, ``val|valid|validation|dev/`` and ``test/`` at the top are taken as parts when
+    ``train`` holds folders and the top holds another part or nothing else.
+
+    Raises:
+        DataError: no such folder, no permission, no class folders, or fewer than two classes.
+    """
+    root = Path(root)
+    top = _folders_of(_checked(root))
+    ignored: Counter[str] = Counter()
+    ignored.update(_OUTSIDE for name in _files_of(root) if _is_picture(name))
+    files: list[Found] = []
+    classes: set[str] = set()
+    for part, folder in _parts(root, top):
+        if part is not None:
+            ignored.update(_OUTSIDE for name in _files_of(folder) if _is_picture(name))
+        for name in _folders_of(folder) if part else top:
+            label = unicodedata.normalize("NFC", name)
+            classes.add(label)
+            for path in _walk(folder / name):
+                relative = path.relative_to(root).as_posix()
+                suffix = path.suffix.lower()
+                if not _is_utf8(relative):
+                    ignored["(name is not UTF-8)"] += 1
+                elif suffix in EXTENSIONS:
+                    files.append(Found(relative, label, part))
+                else:
+                    ignored[suffix or "(no extension)"] += 1
+    files.sort(key=lambda file: natural_key(file.path))
+    filled = {file.label for file in files}
+    listing = Listing(
+        root=root,
+        class_names=sorted(filled, key=natural_key),
+        files=files,
+        ignored=dict(sorted(ignored.items())),
+        empty_classes=sorted(classes - filled, key=natural_key),
+    )
+    return _enough(listing)
+
+
+def _checked(root: Path) -> Path:
+    if not root.exists():
+        raise DataError(
+            f"There is no folder {str(root)!r}.",
+            where=root.absolute(),
+            todo="check the spelling, or give another folder with --data",
+        )
+    if not root.is_dir():
+        raise DataError(
+            f"{str(root)!r} is a file, and a folder of pictures is needed.",
+            where=root.absolute(),
+            todo="give the folder that holds one sub-folder a class",
+        )
+    return root
+
+
+def _enough(listing: Listing) -> Listing:
+    if len(listing.class_names) >= 2:
+        return listing
+    found = len(listing.class_names)
+    empty = ", ".join(map(repr, listing.empty_classes[:5]))
+    if found:
+        what = f"Only one class with pictures was found ({listing.class_names[0]!r}); 2 are needed."
+    elif listing.empty_classes:
+        what = "No picture was found in any class folder."
+    else:
+        what = "The folder has no class sub-folders."
+    ignored = ", ".join(f"{count} x {kind}" for kind, count in listing.ignored.items())
+    causes = [f"no picture in: {empty}"] * bool(empty) + [f"left out: {ignored}"] * bool(ignored)
+    raise DataError(
+        what,
+        where=listing.root.absolute(),
+        cause="; ".join(causes) or "the folder is empty" if not found or causes else None,
+        todo="lay the pictures out with " + _LAYOUT.format(root=listing.root.name or "data"),
+    )
+
+
+def _parts(root: Path, top: list[str]) -> list[tuple[str | None, Path]]:
+    given = [(PART_NAMES[name.lower()], root / name) for name in top if name.lower() in PART_NAMES]
+    holds_classes = any(part == "train" and _folders_of(folder) for part, folder in given)
+    # A class may be called "train" too: alone among other classes it is one.
+    if holds_classes and (len({part for part, _ in given}) > 1 or len(given) == len(top)):
+        return given
+    return [(None, root)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                entry
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name.lower() not in _NOT_DATA
+            ]
+    except PermissionError as error:
+        raise DataError(
+            f"No permission to read the folder {str(folder)!r}.",
+            where=folder.absolute(),
+            cause=error.strerror,
+            todo="ask its owner for read access, or copy the pictures to a folder of your own",
+        ) from error
+
+
+def _folders_of(folder: Path) -> list[str]:
+    return sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_key)
+
+
+def _files_of(folder: Path) -> list[str]:
+    return [entry.name for entry in _entries(folder) if not entry.is_dir()]
+
+
+def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """All files below ``folder``. A link back to a folder above would go round for ever."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _walk(folder / entry.name, above | {real})
+        else:
+            yield folder / entry.name
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""Every file is read and decoded once: what it holds, or why it can't be used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tlpipe.data.decode import DecodeError, inspect
+from tlpipe.data.folder import Found, Listing
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A whole picture: one row of the manifest.
+
+    Attributes:
+        path: relative to the data folder, posix.
+        label: the class.
+        split: "train", "val", "test", or None while undecided.
+        width: pixels, as displayed.
+        height: pixels, as displayed.
+        bytes: the size of the file.
+        sha256: of the file, 64 hex digits.
+        phash: perceptual hash, 16 hex digits.
+        group: pictures of one group stay on one side of the split; "" when alone.
+    """
+
+    path: str
+    label: str
+    split: str | None
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    phash: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that is set aside, and the cause in plain words."""
+
+    path: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The whole pictures and the bad files, both in the order of the listing."""
+
+    pictures: list[Picture]
+    bad: list[BadFile]
+
+
+def scan(listing: Listing, *, workers: int | None = None, progress: Progress | None = None) -> Scan:
+    """Read and decode every file of a listing, in parallel; the result does not depend on how.
+
+    Args:
+        listing: what ``folder.list_folder`` found.
+        workers: threads; as many as there are cores when None.
+        progress: called with (done, total) from the calling thread.
+    """
+    files = listing.files
+    pictures: list[Picture] = []
+    bad: list[BadFile] = []
+    look = partial(_look, listing.root)
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
+        # In slices, so that Ctrl-C is not kept waiting by a queue of a hundred thousand files.
+        for start in range(0, len(files), 512):
+            chunk = files[start : start + 512]
+            for done, result in enumerate(pool.map(look, chunk), start + 1):
+                (pictures if isinstance(result, Picture) else bad).append(result)
+                if progress:
+                    progress(done, len(files))
+    return Scan(pictures, bad)
+
+
+def perceptual_hash(pixels: np.ndarray) -> str:
+    """The 64-bit DCT hash of uint8 (H, W, 3) RGB, as 16 hex digits.
+
+    The 8 x 8 lowest frequencies of a 32 x 32 gray picture, without the first row and column,
+    compared with their median: Zauner, "Implementation and Benchmarking of Perceptual Image Hash
+    Functions", 2010.
+    """
+    small = cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    low = cv2.dct(gray)[1:9, 1:9]
+    return np.packbits(low > np.median(low)).tobytes().hex()
+
+
+def usable_cores() -> int:
+    """The cores this process may use: a container may have fewer than its machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _look(root: Path, file: Found) -> Picture | BadFile:
+    try:
+        data = (root / file.path).read_bytes()
+        width, height, pixels = inspect(data)
+    except DecodeError as error:
+        return BadFile(file.path, str(error))
+    except OSError as error:
+        return BadFile(file.path, f"can't be read: {error.strerror or error}")
+    return Picture(
+        path=file.path,
+        label=file.label,
+        split=file.split,
+        width=width,
+        height=height,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        phash=perceptual_hash(pixels),
+    )
