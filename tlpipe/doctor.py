@@ -53,16 +53,23 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
+    from packaging.specifiers import SpecifierSet
+
     finding = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info < (3, 11):
-        return Check("Python", False, finding, "install 3.11 or newer: python3.11 -m venv .venv")
+    asked = metadata.metadata("tlpipe")["Requires-Python"] if _version("tlpipe") else None
+    if asked and not SpecifierSet(asked).contains(platform.python_version(), prereleases=True):
+        finding += f"; tlpipe asks for {asked}"
+        return Check("Python", False, finding, "python3.11 -m venv .venv, and install there")
     return Check("Python", True, finding)
 
 
 def _packages(backend: str) -> Check:
     """Versions, and every requirement of tlpipe that the environment does not meet."""
-    wrong = list(_unmet(backend))
     versions = [f"{name} {version}" for name in _SHOWN if (version := _version(name))]
+    if _version("tlpipe") is None:
+        finding = f"tlpipe itself is not installed; found {', '.join(versions)}"
+        return Check("packages", None, finding, "pip install -e .")
+    wrong = list(_unmet(backend))
     if wrong:
         names = " ".join(f"'{requirement}'" for requirement, _ in wrong)
         finding = "; ".join(f"{requirement}: {found}" for requirement, found in wrong)
@@ -73,7 +80,7 @@ def _packages(backend: str) -> Check:
 def _unmet(backend: str) -> Iterator[tuple[str, str]]:
     from packaging.requirements import Requirement
 
-    for text in metadata.requires("tlpipe") or [] if _version("tlpipe") else []:
+    for text in metadata.requires("tlpipe") or []:
         wanted = Requirement(text)
         if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
             continue
@@ -129,14 +136,22 @@ def _with_keras(backend: str) -> Iterator[Check]:
         from tlpipe.training import device
     except Exception as error:
         # Whatever a broken installation raises, the person is to read it here.
-        finding = f"import failed: {type(error).__name__}: {str(error).strip().splitlines()[:1]}"
         mend = f"pip install --force-reinstall keras {backend}"
-        yield Check("Keras", False, finding, mend)
+        yield Check("Keras", False, f"import failed: {_first_line(error)}", mend)
         return
-    yield _device(backend, device.gpus())
-    precision = device.resolve("auto")
-    yield Check("precision", True, f"auto takes {precision.policy}: {precision.reason}")
+    try:
+        seen, precision = device.gpus(), device.resolve("auto")
+    except RuntimeError as error:
+        finding = f"{backend} can't list its devices: {_first_line(error)}"
+        yield Check("device", False, finding, "export CUDA_VISIBLE_DEVICES=-1, to use the CPU")
+    else:
+        yield _device(backend, seen)
+        yield Check("precision", True, f"auto takes {precision.policy}: {precision.reason}")
     yield _weights()
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def _device(backend: str, seen: list[str]) -> Check:
@@ -199,7 +214,7 @@ def _opencv() -> Check:
         same = np.array_equal(cv2.imdecode(cv2.imencode(".png", gray)[1], 0), gray)
     except Exception as error:
         # Most often a missing system library, named in the message.
-        return Check("OpenCV", False, f"{type(error).__name__}: {error}", mend)
+        return Check("OpenCV", False, _first_line(error), mend)
     if not same:
         return Check("OpenCV", False, f"{cv2.__version__} does not read back what it wrote", mend)
     others = [
@@ -209,7 +224,7 @@ def _opencv() -> Check:
         return Check(
             "OpenCV",
             None,
-            f"{cv2.__version__}; {' and '.join(others)} lies in the same folder as the headless one",
+            f"{cv2.__version__}; {' and '.join(others)} overwrites the headless one",
             f"pip uninstall -y {' '.join(others)} && {mend}",
         )
     return Check("OpenCV", True, f"{cv2.__version__} reads and writes")

@@ -247,7 +247,7 @@ socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 @pytest.mark.parametrize(
     ("module", "status"),
     # The last row shows that the guard works: albumentations alone does ask the network.
-    [("tlpipe.data.augment", 0), ("tlpipe.data.pipeline_file", 0), ("albumentations", 3)],
+    [("tlpipe.data.presets", 0), ("tlpipe.data.pipeline_file", 0), ("albumentations", 3)],
 )
 def test_nothing_of_the_network_at_import(module, status):
     environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}

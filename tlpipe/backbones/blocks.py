@@ -21,6 +21,8 @@ _BLOCK_NAMES = (
     (re.compile(r"_(stem)_"), r"\1"),  # ConvNeXt
     (re.compile(r"_(stage_\d+)_"), r"\1"),  # ConvNeXt
     (re.compile(r"^(?:[Cc]onv_1|conv_7b)(?:_|$)"), "top"),  # MobileNetV2, V3; Inception-ResNet
+    # NASNet's cells look back over two others: no tensor between them is a cut.
+    (re.compile(r"^(?:normal|reduction)_"), "cells"),
 )
 # Numbered units, several of which make a stage: those whose outputs have the same shape.
 _UNIT_NAMES = (

@@ -28,5 +28,8 @@ def demo(
     from tlpipe.demo import lay_out
 
     result = lay_out(name, directory)
-    typer.echo(result["sentence"])
+    counts = ", ".join(f"{count} {label}" for label, count in result["counts"].items())
+    done = "already there" if result["already_there"] else "laid out"
+    typer.echo(f"{sum(result['counts'].values())} pictures {done} in {directory}: {counts}")
+    typer.echo(result["licence"])
     typer.echo(f"Next: tlpipe finetune --data {directory}")

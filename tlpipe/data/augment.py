@@ -71,7 +71,9 @@ class Augmentation:
             (x + right * step) / width,
         )
 
-    def apply(self, image: np.ndarray, *, seed: int, view: int, index: int) -> np.ndarray:
+    def apply(
+        self, image: np.ndarray, *, seed: int, view: int, index: int, where: object | None = None
+    ) -> np.ndarray:
         """Everything but the leading crop.
 
         Args:
@@ -79,6 +81,7 @@ class Augmentation:
             seed: the run's seed, 0 or more.
             view: the number of the view, 0 or more.
             index: the picture's index in the manifest.
+            where: the picture's name, for messages.
 
         Returns:
             uint8 (h, w, 3) RGB, of any size where the user's own pipeline changes it.
@@ -94,16 +97,20 @@ class Augmentation:
         rest.set_random_state(*_generators(seed, view, index, part=1))
         try:
             result = rest(image=image)["image"]
-        except Exception as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # a transform may raise anything
             height, width = image.shape[:2]
             raise ConfigError(
                 f"The augmentation '{self.name}' fails on a picture of {width}x{height} pixels.",
+                where=where,
                 cause=f"{type(error).__name__}: {error}",
                 todo="mend the pipeline; a crop larger than a picture needs pad_if_needed: true",
             ) from error
         if not _is_rgb(result):
             raise ConfigError(
                 f"The augmentation '{self.name}' does not give an RGB picture of 8 bits.",
+                where=where,
                 cause=f"it gives {_kind(result)}",
                 todo="leave out Normalize, ToFloat and ToTensorV2: the network does that itself",
             )
@@ -117,13 +124,14 @@ class Augmentation:
             "name": self.name,
             "size": self.size,
             "strength": self.strength,
+            "crops_first": self.crops_first,
             "pipeline": json.loads(buffer.getvalue()),
         }
 
     @property
     def digest(self) -> str:
         """SHA-256 of what it does, whatever the file's name is."""
-        kept = {"crops_first": self.crops_first, **self.describe(), "name": None}
+        kept = {**self.describe(), "name": None}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
     def _mine(self) -> tuple[A.RandomResizedCrop | None, A.Compose]:

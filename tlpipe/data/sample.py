@@ -79,8 +79,9 @@ class Sampler:
             return self.plain(index)
         key = {"seed": self.seed, "view": view, "index": index}
         if augmentation.crops_first:
-            return augmentation.apply(self._random_crop(index, key), **key)
-        image = augmentation.apply(self._decode(index, reduce=1), **key)
+            image = self._random_crop(index, key)
+            return augmentation.apply(image, where=picture.path, **key)
+        image = augmentation.apply(self._decode(index, reduce=1), where=picture.path, **key)
         if image.shape[:2] == (self.size, self.size):
             return np.ascontiguousarray(image)
         return resize.fit(image, self.size, self.mode)

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tlpipe.backbones.blocks import boundary, find_blocks
+from tlpipe.backbones.blocks import boundary
 from tlpipe.data.manifest import Manifest
 from tlpipe.errors import RunError
 from tlpipe.pipeline.atomic import read_json
@@ -69,7 +69,7 @@ def _rehearse_training(run: Run) -> dict[str, float]:
     blocks = stages["unfreeze"].blocks
     trained = 0
     if blocks not in ("none", 0):
-        parts["unfreeze"] = cut(whole, boundary(find_blocks(backbone), blocks).tensor)
+        parts["unfreeze"] = cut(whole, boundary(backbone, blocks).tensor)
         seconds += _time_steps(run, "unfreeze", parts["unfreeze"], sampler, manifest)
         trained = parts["unfreeze"].suffix.count_params()
     _save_and_reload(run, whole, sampler, manifest)

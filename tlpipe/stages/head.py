@@ -55,5 +55,5 @@ class HeadStage(Stage):
             scales={},
             first_view=0,
         )
-        facts = {"trained": ["head"], "boundary": "pool", "batch_size": settings.batch_size}
+        facts = {"trained": ["head"], "batch_size": settings.batch_size}
         return finish_step(run, self.name, progress, logits, facts)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from tlpipe.artifact.model_file import Metadata, save
-from tlpipe.backbones.blocks import boundary, find_blocks
+from tlpipe.backbones.blocks import boundary
 from tlpipe.metrics.bootstrap import difference, verdict
 from tlpipe.metrics.scores import softmax
 from tlpipe.pipeline.atomic import read_json, write_json
@@ -47,7 +47,7 @@ class SelectStage(Stage):
             tensor, weights = pooled(whole), HEAD_WEIGHTS
         else:
             blocks = run.pipeline.stages["unfreeze"].blocks
-            tensor, weights = boundary(find_blocks(backbone), blocks).tensor, UNFROZEN_WEIGHTS
+            tensor, weights = boundary(backbone, blocks).tensor, UNFROZEN_WEIGHTS
         assign(cut(whole, tensor).suffix.weights, load_weights(run.path(weights)))
         whole.trainable = True
         metadata = Metadata(

@@ -52,12 +52,12 @@ class UnfreezeStage(Stage):
         manifest = open_manifest(run)
         whole, backbone = open_network(run, len(manifest.class_names))
         assign(cut(whole, pooled(whole)).suffix.weights, load_weights(run.path(HEAD_WEIGHTS)))
-        where = boundary(find_blocks(backbone), settings.blocks)
+        blocks = find_blocks(backbone)
+        where = boundary(blocks, settings.blocks)
         parts = cut(whole, where.tensor, batch_norm=settings.batch_norm)
-        trained = [block.name for block in where.trained]
-        frozen = ", ".join(block.name for block in where.frozen) or "nothing"
+        frozen = ", ".join(where.frozen) or "nothing"
         norm = "learns" if settings.batch_norm else "stays in inference mode"
-        run.say(f"  trains: {', '.join(trained)}, head; frozen: {frozen}; BatchNorm {norm}")
+        run.say(f"  trains: {', '.join(where.trained)}, head; frozen: {frozen}; BatchNorm {norm}")
         progress, logits = train_step(
             run,
             self.name,
@@ -66,12 +66,11 @@ class UnfreezeStage(Stage):
             manifest,
             settings,
             policy=read_json(run.path(BACKBONE))["policy"],
-            scales=block_scales(whole, where.trained, settings.layer_decay),
+            scales=block_scales(whole, blocks[len(where.frozen) :], settings.layer_decay),
             first_view=run.pipeline.stages["head"].epochs,
         )
         facts = {
-            "trained": [*trained, "head"],
-            "boundary": where.name,
+            "trained": [*where.trained, "head"],
             "batch_size": settings.batch_size,
         }
         return finish_step(run, self.name, progress, logits, facts)

@@ -103,7 +103,7 @@ def train(
             **_validate(task),
             "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
         }
-        score = -row["val_loss"] if settings.monitor == "loss" else row[f"val_{settings.monitor}"]
+        score = _monitored(row, settings.monitor)
         progress.epoch += 1
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
@@ -121,6 +121,20 @@ def train(
         say(f"  stopped early: no better {best} for {settings.patience} epochs")
     checkpoint.assign(suffix.weights, progress.best)
     return progress
+
+
+def _monitored(row: dict, monitor: str) -> float:
+    """The validation score that picks the best epoch; larger is better."""
+    if monitor == "loss":
+        return -row["val_loss"]
+    score = row[f"val_{monitor}"]
+    if score is None:
+        raise TrainingError(
+            f"The validation {monitor} is undefined.",
+            cause="validation holds pictures of one class only",
+            todo="use --set head.monitor=loss --set unfreeze.monitor=loss",
+        )
+    return score
 
 
 def _exhausted(progress: checkpoint.Progress, patience: int) -> bool:

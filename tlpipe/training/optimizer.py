@@ -33,10 +33,18 @@ class BlockwiseAdamW(keras.optimizers.Adam):
         super().__init__(learning_rate=learning_rate, global_clipnorm=clip_norm, name="adamw")
         self._decoupled_decay = decoupled_decay
         self._scales = dict(scales)
+        self._factors: list[float] = []
+
+    def build(self, variables):
+        """Makes the moments, and looks up the factor of each variable."""
+        super().build(variables)
+        self._factors = [self._scales.get(variable.path, 1.0) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         """One update of one variable at its own rate, decay first."""
-        rate = keras.ops.cast(learning_rate, variable.dtype) * self._scales.get(variable.path, 1.0)
+        # By position: what TensorFlow passes here is its own variable, which has no path.
+        factor = self._factors[self._get_variable_index(variable)]
+        rate = keras.ops.cast(learning_rate, variable.dtype) * factor
         if self._decoupled_decay and len(variable.shape) > 1:
             self.assign_sub(variable, variable * (rate * self._decoupled_decay))
         super().update_step(gradient, variable, rate)

@@ -1,0 +1,295 @@
+"""Pictures that are there twice: the same file, or the same picture saved in another way.
+
+Perceptual hashes name the candidates; pixels decide. Pictures that merely look alike (2,624 solar
+cells, each with the same bus bars) must not be joined, and copies must: compressed again, resized,
+converted, a little brighter, or cropped by a few percent. Rotated and mirrored copies are not
+looked for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tlpipe.data.decode import DecodeError, inspect
+from tlpipe.data.folder import natural_key
+from tlpipe.data.scan import Picture, Progress, usable_cores
+from tlpipe.errors import DataError
+
+SIDE = 128
+_TILE = 2048
+# Measured at 128 px, blurred: copies cropped by 5 % leave .1 to .4 gray levels, the most alike of
+# 2,624 different solar cells .46; as a share of the picture's own detail .013 against .047.
+_RESIDUAL = 0.4
+_RESIDUAL_OF_DETAIL = 0.03
+_ENOUGH_CORRELATION = 0.9
+_FLAT = 2.0
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Pictures that are one picture.
+
+    Attributes:
+        members: their paths, in the order of the listing.
+        kind: "exact" when all files are byte for byte the same, else "near".
+        conflict: whether their labels differ.
+    """
+
+    members: tuple[str, ...]
+    kind: str
+    conflict: bool
+
+
+class UnionFind:
+    """Disjoint sets of the numbers 0..n-1."""
+
+    def __init__(self, n: int):
+        self._above = list(range(n))
+
+    def find(self, i: int) -> int:
+        """The number that stands for the set of ``i``: its smallest member."""
+        while self._above[i] != i:
+            self._above[i] = i = self._above[self._above[i]]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        """Make one set of the two that hold ``i`` and ``j``."""
+        i, j = sorted((self.find(i), self.find(j)))
+        self._above[j] = i
+
+    def sets(self) -> list[list[int]]:
+        """All sets, each sorted, ordered by their smallest members."""
+        found = defaultdict(list)
+        for i in range(len(self._above)):
+            found[self.find(i)].append(i)
+        return list(found.values())
+
+
+def find_duplicates(
+    root: Path,
+    pictures: Sequence[Picture],
+    *,
+    near: bool = True,
+    max_distance: int = 12,
+    max_pairs: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    notes: list[str] | None = None,
+) -> list[DuplicateGroup]:
+    """Find groups of exact and near duplicates.
+
+    Args:
+        root: the data folder.
+        pictures: what the scan found; the order of the groups and members follows it.
+        near: also look for near duplicates, by pixels.
+        max_distance: Hamming distance of the 64-bit hashes, up to which pixels are compared.
+        max_pairs: bounds the work where everything looks alike: with more candidates the distance
+            is lowered. Eight a picture, and 20,000 at least, when None.
+        workers: threads; as many as there are cores when None.
+        progress: called with (done, total) candidate pairs.
+        notes: a list that takes a sentence when ``max_pairs`` was reached.
+
+    Raises:
+        DataError: a picture was removed or damaged since the scan.
+    """
+    sets = UnionFind(len(pictures))
+    first: dict[str, int] = {}
+    for i, picture in enumerate(pictures):
+        sets.join(first.setdefault(picture.sha256, i), i)
+    if near and pictures:
+        unique = np.array(sorted(first.values()))
+        hashes = np.array([int(pictures[i].phash, 16) for i in unique], np.uint64)
+        limit = max_pairs or max(20_000, 8 * len(unique))
+        pairs, reached = candidates(hashes, max_distance, limit)
+        if reached < max_distance and notes is not None:
+            notes.append(
+                f"many pictures look alike: near duplicates were looked for up to a hash distance "
+                f"of {max(reached, 0)} instead of {max_distance}"
+            )
+        paths = [root / pictures[i].path for i in unique]
+        for a, b in _confirmed(paths, pairs, workers or usable_cores(), progress):
+            sets.join(int(unique[a]), int(unique[b]))
+    return [_group([pictures[i] for i in found]) for found in sets.sets() if len(found) > 1]
+
+
+def candidates(hashes: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, int]:
+    """All pairs (i < j) of 64-bit hashes at most ``distance`` bits apart.
+
+    Args:
+        hashes: uint64 (n,).
+        distance: the largest Hamming distance.
+        limit: the most pairs to return; the distance is lowered until they are no more.
+
+    Returns:
+        int64 (pairs, 2), sorted; and the distance reached, -1 when even equal hashes were too many
+        (then the first ``limit`` of them are returned).
+    """
+    found = np.empty((0, 3), np.int64)
+    pending: list[np.ndarray] = []
+    count = 0
+    for tile in _tiles(hashes, distance):
+        tile = tile[tile[:, 2] <= distance]
+        pending.append(tile)
+        count += len(tile)
+        if count > 2 * limit:
+            found, distance = _lowered(np.concatenate([found, *pending]), distance, limit)
+            pending, count = [], len(found)
+        if distance < 0:
+            break
+    found, distance = _lowered(np.concatenate([found, *pending]), distance, limit)
+    return found[np.lexsort((found[:, 1], found[:, 0])), :2], distance
+
+
+def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two gray uint8 (128, 128) thumbnails show the same picture.
+
+    They are compared as they lie, then after an affine alignment (Evangelidis and Psarakis,
+    "Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization", 2008), for
+    the crops. Brightness and contrast may differ.
+    """
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    flat = a.std() < _FLAT, b.std() < _FLAT
+    if any(flat):
+        return all(flat) and abs(float(a.mean() - b.mean())) < _FLAT
+    warp = np.eye(2, 3, dtype=np.float32)
+    if _residual_is_small(a, b, warp):
+        return True
+    for side, steps in ((32, 20), (SIDE, 30)):
+        warp = _align(a, b, warp, side, steps)
+        if warp is None:
+            return False
+    return _residual_is_small(a, b, warp)
+
+
+def _tiles(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
+    """Rows (i, j, bits), tile by tile: a tile stays in the processor's cache."""
+    bits = np.empty((_TILE, _TILE), np.uint8)
+    differ = np.empty((_TILE, _TILE), np.uint64)
+    for top in range(0, len(hashes), _TILE):
+        rows = hashes[top : top + _TILE]
+        for left in range(top, len(hashes), _TILE):
+            columns = hashes[left : left + _TILE]
+            shape = np.s_[: len(rows), : len(columns)]
+            np.bitwise_xor(rows[:, None], columns[None], out=differ[shape])
+            np.bitwise_count(differ[shape], out=bits[shape])
+            i, j = np.nonzero(bits[shape] <= distance)
+            apart = bits[shape][i, j]
+            i, j = i + top, j + left
+            upper = i < j
+            yield np.stack([i[upper], j[upper], apart[upper]], 1)
+
+
+def _lowered(found: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, int]:
+    while len(found) > limit:
+        distance -= 1
+        if distance < 0:
+            return found[:limit], distance
+        found = found[found[:, 2] <= distance]
+    return found, distance
+
+
+def _confirmed(
+    paths: Sequence[Path], pairs: np.ndarray, workers: int, progress: Progress | None
+) -> Iterable[tuple[int, int]]:
+    """The pairs whose pixels agree; a thumbnail is decoded once and dropped after its last pair."""
+    last = {int(i): row for row, pair in enumerate(pairs) for i in pair}
+    thumbnails: dict[int, np.ndarray] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(pairs), 512):
+            chunk = pairs[start : start + 512]
+            missing = [int(i) for i in np.unique(chunk) if int(i) not in thumbnails]
+            thumbnails.update(
+                zip(missing, pool.map(lambda i: _thumbnail(paths[i]), missing), strict=True)
+            )
+            same = pool.map(lambda pair: same_picture(*(thumbnails[int(i)] for i in pair)), chunk)
+            for done, (pair, is_same) in enumerate(zip(chunk, same, strict=True), start + 1):
+                if is_same:
+                    yield int(pair[0]), int(pair[1])
+                if progress:
+                    progress(done, len(pairs))
+            for i in [i for i in thumbnails if last[i] < start + len(chunk)]:
+                del thumbnails[i]
+
+
+def _thumbnail(path: Path) -> np.ndarray:
+    try:
+        pixels = inspect(path.read_bytes()).pixels
+    except (OSError, DecodeError) as error:
+        raise DataError(
+            "A picture changed while the folder was being read.",
+            where=path,
+            cause=str(error),
+            todo="run the same command again when nothing else writes to the folder",
+        ) from error
+    smaller = min(pixels.shape[:2]) < SIDE
+    how = cv2.INTER_LINEAR if smaller else cv2.INTER_AREA
+    return cv2.cvtColor(cv2.resize(pixels, (SIDE, SIDE), interpolation=how), cv2.COLOR_RGB2GRAY)
+
+
+def _align(
+    a: np.ndarray, b: np.ndarray, warp: np.ndarray, side: int, steps: int
+) -> np.ndarray | None:
+    """The affine map, in pixels of SIDE, that lays b on a, from coarse to fine; None if none."""
+    scale = SIDE / side
+    small = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in (a, b)]
+    start = warp.copy()
+    start[:, 2] /= scale
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
+    try:
+        correlation, warp = cv2.findTransformECC(
+            *small, start, cv2.MOTION_AFFINE, stop, None, 5 if side == SIDE else 3
+        )
+    except cv2.error:  # how it says that it does not converge
+        return None
+    warp[:, 2] *= scale
+    return warp if correlation > _ENOUGH_CORRELATION else None
+
+
+def _residual_is_small(a: np.ndarray, b: np.ndarray, warp: np.ndarray) -> bool:
+    """Fit b to a in brightness and contrast, and look at what is left after a blur.
+
+    The blur before takes away what interpolation adds, the one after what compression adds.
+    """
+    a, b = (cv2.GaussianBlur(x, (0, 0), 1) for x in (a, b))
+    how = cv2.WARP_INVERSE_MAP
+    inside = cv2.warpAffine(np.ones_like(b), warp, (SIDE, SIDE), flags=cv2.INTER_NEAREST | how)
+    inside = cv2.erode(inside, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    b = cv2.warpAffine(b, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | how)
+    seen = inside > 0
+    if seen.mean() < 0.5:
+        return False
+    x, y = a[seen] - a[seen].mean(), b[seen] - b[seen].mean()
+    contrast = float(x @ y) / max(float(x @ x), 1e-6)
+    if not 0.5 < contrast < 2:
+        return False
+    left = np.zeros_like(a)
+    left[seen] = y - contrast * x
+    left = cv2.GaussianBlur(left, (0, 0), 4) / cv2.GaussianBlur(inside, (0, 0), 4).clip(1e-3)
+    residual = float(np.sqrt(np.mean(left[seen] ** 2)))
+    detail = float((a - cv2.GaussianBlur(a, (0, 0), 4))[seen].std())
+    return residual <= max(_RESIDUAL, _RESIDUAL_OF_DETAIL * detail)
+
+
+def _group(members: list[Picture]) -> DuplicateGroup:
+    labels = {picture.label for picture in members}
+    exact = len({picture.sha256 for picture in members}) == 1
+    return DuplicateGroup(
+        members=tuple(picture.path for picture in members),
+        kind="exact" if exact else "near",
+        conflict=len(labels) > 1,
+    )
+
+
+def by_label(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
+    """Pictures of each class, the classes in natural order."""
+    found = defaultdict(list)
+    for picture in pictures:
+        found[picture.label].append(picture)
+    return {label: found[label] for label in sorted(found, key=natural_key)}
