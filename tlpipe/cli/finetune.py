@@ -35,7 +35,7 @@ SHORTHANDS = {
     "unfreeze_epochs": ("unfreeze.epochs",),
     "batch_size": ("head.batch_size", "unfreeze.batch_size"),
     "balance": ("head.balance", "unfreeze.balance"),
-    "cache": ("head.cache", "unfreeze.cache"),
+    "cache": ("prepare.cache",),
 }
 
 

@@ -63,6 +63,14 @@ class Prepare(Settings):
     )
     augment: str = Field("light", description="none, light, medium, strong, or a pipeline file")
     strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+    views: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="augmented views a picture has in all; empty: as the cache has it"
+    )
+    cache: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        "auto", description="activation cache: auto, off, or how many views a picture it keeps"
+    )
+    cache_dtype: Literal["float16", "float32"] = "float16"
+    cache_size: Positive = Field(20.0, description="GB all activation caches together may take")
 
 
 class Training(Settings):
@@ -84,9 +92,6 @@ class Training(Settings):
         "loss", description="the validation score that picks the best epoch"
     )
     balance: bool = Field(False, description="weigh the classes by one over their frequency")
-    cache: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
-        "auto", description="augmented views a picture kept in the activation cache"
-    )
 
 
 class Head(Training):

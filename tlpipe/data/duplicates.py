@@ -23,12 +23,14 @@ from tlpipe.data.scan import Picture, Progress, usable_cores
 from tlpipe.errors import DataError
 
 SIDE = 128
-_TILE = 2048
+_TILE = 512
 # Measured at 128 px, blurred: copies cropped by 5 % leave .1 to .4 gray levels, the most alike of
 # 2,624 different solar cells .46; as a share of the picture's own detail .013 against .047.
 _RESIDUAL = 0.4
 _RESIDUAL_OF_DETAIL = 0.03
-_ENOUGH_CORRELATION = 0.9
+# After the coarse alignment: 98 % of the crops are above, 88 % of the cells alike below.
+_ENOUGH_CORRELATION = 0.975
+_SATURATED = 240
 _FLAT = 2.0
 
 
@@ -161,7 +163,7 @@ def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
     warp = np.eye(2, 3, dtype=np.float32)
     if _residual_is_small(a, b, warp):
         return True
-    for side, steps in ((32, 20), (SIDE, 30)):
+    for side, steps in ((64, 15), (SIDE, 15)):
         warp = _align(a, b, warp, side, steps)
         if warp is None:
             return False
@@ -241,7 +243,7 @@ def _align(
     small = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in (a, b)]
     start = warp.copy()
     start[:, 2] /= scale
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 3e-4)
     try:
         correlation, warp = cv2.findTransformECC(
             *small, start, cv2.MOTION_AFFINE, stop, None, 5 if side == SIDE else 3
@@ -265,13 +267,17 @@ def _residual_is_small(a: np.ndarray, b: np.ndarray, warp: np.ndarray) -> bool:
     seen = inside > 0
     if seen.mean() < 0.5:
         return False
+    # A brighter copy has lost what was near white; where most is white there is nothing to lose.
+    below = seen & (np.maximum(a, b) < _SATURATED)
+    seen = below if below.mean() > 0.5 else seen
     x, y = a[seen] - a[seen].mean(), b[seen] - b[seen].mean()
     contrast = float(x @ y) / max(float(x @ x), 1e-6)
     if not 0.5 < contrast < 2:
         return False
     left = np.zeros_like(a)
     left[seen] = y - contrast * x
-    left = cv2.GaussianBlur(left, (0, 0), 4) / cv2.GaussianBlur(inside, (0, 0), 4).clip(1e-3)
+    weight = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 4).clip(1e-3)
+    left = cv2.GaussianBlur(left, (0, 0), 4) / weight
     residual = float(np.sqrt(np.mean(left[seen] ** 2)))
     detail = float((a - cv2.GaussianBlur(a, (0, 0), 4))[seen].std())
     return residual <= max(_RESIDUAL, _RESIDUAL_OF_DETAIL * detail)

@@ -48,15 +48,15 @@ class Sampler:
     def plain(self, index: int) -> np.ndarray:
         """The picture without augmentation, as ``evaluate`` and ``predict`` see it.
 
+        Decoded whole and fitted, so that the same file gives the same bytes wherever it is read.
+
         Returns:
             uint8 (size, size, 3) RGB.
 
         Raises:
             DataError: the file is gone or can't be decoded.
         """
-        picture = self.manifest.pictures[index]
-        reduce = coarsest(picture.height, picture.width, self.size, self.mode)
-        return resize.fit(self._decode(index, reduce), self.size, self.mode)
+        return resize.fit(self._decode(index), self.size, self.mode)
 
     def augmented(self, index: int, view: int) -> np.ndarray:
         """View ``view`` of a training picture: a pure function of (seed, view, index).
@@ -81,7 +81,7 @@ class Sampler:
         if augmentation.crops_first:
             image = self._random_crop(index, key)
             return augmentation.apply(image, where=picture.path, **key)
-        image = augmentation.apply(self._decode(index, reduce=1), where=picture.path, **key)
+        image = augmentation.apply(self._decode(index), where=picture.path, **key)
         if image.shape[:2] == (self.size, self.size):
             return np.ascontiguousarray(image)
         return resize.fit(image, self.size, self.mode)
@@ -96,7 +96,7 @@ class Sampler:
         top, left, bottom, right = self.augmentation.box(height, width, **key)
         # In a squashed picture the box covers these shares of the true height and width.
         tall, wide = (picture.height, picture.width) if self.mode == "squash" else (height, width)
-        reduce = coarsest((bottom - top) * tall, (right - left) * wide, self.size, "squash")
+        reduce = coarsest((bottom - top) * tall, (right - left) * wide, self.size)
         image = self._decode(index, reduce)
         if self.mode == "pad":
             image = resize.pad_to_square(image)
@@ -106,7 +106,7 @@ class Sampler:
         image = image[y : max(y + 1, end_y), x : max(x + 1, end_x)]
         return resize.resize(image, self.size, self.size)
 
-    def _decode(self, index: int, reduce: int) -> np.ndarray:
+    def _decode(self, index: int, reduce: int = 1) -> np.ndarray:
         path = Path(self.manifest.root) / self.manifest.pictures[index].path
         try:
             return decode(path.read_bytes(), reduce)
@@ -119,14 +119,12 @@ class Sampler:
             ) from error
 
 
-def coarsest(height: float, width: float, size: int, mode: str) -> int:
+def coarsest(height: float, width: float, size: int) -> int:
     """The coarsest scale 1, 2, 4 or 8 to decode at that still has ``size`` pixels to give.
 
     Args:
-        height: of the picture or of the part that is used, in full-scale pixels.
+        height: of the part that is used, in full-scale pixels.
         width: likewise.
         size: side of the result in pixels.
-        mode: ``pad`` needs ``size`` along the longer side only, the others along both.
     """
-    side = max(height, width) if mode == "pad" else min(height, width)
-    return next((scale for scale in (8, 4, 2) if side / scale >= size), 1)
+    return next((scale for scale in (8, 4, 2) if min(height, width) / scale >= size), 1)

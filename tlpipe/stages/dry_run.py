@@ -19,7 +19,7 @@ from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, plan
 from tlpipe.stages.inputs import BACKBONE, open_manifest, open_network, open_sampler
 from tlpipe.stages.registry import STAGES, make_stages
-from tlpipe.stages.training import open_source
+from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.determinism import make_deterministic
 from tlpipe.training.loop import steps_per_epoch
 from tlpipe.training.network import Cut, cut, pooled, with_probabilities
@@ -83,7 +83,9 @@ def _time_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -
     settings = run.pipeline.stages[stage]
     policy = read_json(run.path(BACKBONE))["policy"]
     train, val = manifest.indices("train"), manifest.indices("val")
-    source = open_source(parts, sampler, settings.batch_size)
+    source = Pictures(sampler, settings.batch_size)
+    if parts.prefix is not None:
+        source = Activations(source, parts.prefix, settings.batch_size)
     parts.suffix.compile(
         build_optimizer(settings, 10, scales={}, policy=policy),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import keras
+
+from tlpipe.backbones.blocks import boundary
 from tlpipe.config.settings import Head
-from tlpipe.pipeline.atomic import read_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import (
@@ -12,11 +14,9 @@ from tlpipe.stages.inputs import (
     PREPARE,
     open_manifest,
     open_network,
-    open_sampler,
 )
 from tlpipe.stages.training import (
     finish_step,
-    open_source,
     retry_with_less_memory,
     step_files,
     train_step,
@@ -41,19 +41,25 @@ class HeadStage(Stage):
     def _train(self, run: Run, settings: Head) -> str:
         make_deterministic(run.seed)
         manifest = open_manifest(run)
-        whole, _ = open_network(run, len(manifest.class_names))
+        whole, backbone = open_network(run, len(manifest.class_names))
         parts = cut(whole, pooled(whole))
         run.say("  trains: head; frozen: the whole backbone")
         progress, logits = train_step(
             run,
             self.name,
             parts,
-            open_source(parts, open_sampler(run, manifest), settings.batch_size),
             manifest,
             settings,
-            policy=read_json(run.path(BACKBONE))["policy"],
             scales={},
             first_view=0,
+            later=self._boundary_to_come(run, backbone),
         )
         facts = {"trained": ["head"], "batch_size": settings.batch_size}
         return finish_step(run, self.name, progress, logits, facts)
+
+    def _boundary_to_come(self, run: Run, backbone: keras.Model) -> keras.KerasTensor | None:
+        step_three = run.pipeline.stages.get("unfreeze")
+        if step_three is None or step_three.blocks in ("none", "all", 0):
+            return None
+        tensor = boundary(backbone, step_three.blocks).tensor
+        return None if tensor is backbone.input else tensor

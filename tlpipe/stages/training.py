@@ -11,9 +11,10 @@ import numpy as np
 from tlpipe.config.settings import Training
 from tlpipe.data.manifest import Manifest
 from tlpipe.errors import TrainingError
-from tlpipe.pipeline.atomic import write_json, writing
+from tlpipe.pipeline.atomic import read_json, write_json, writing
 from tlpipe.pipeline.run import Run
-from tlpipe.training import checkpoint
+from tlpipe.stages.inputs import BACKBONE, open_sampler
+from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
@@ -26,10 +27,45 @@ def step_files(stage: str) -> tuple[str, str, str]:
     return tuple(f"stages/{stage}/{n}" for n in ("weights.npz", "val_logits.npy", "facts.json"))
 
 
-def open_source(cut: Cut, sampler, batch_size: int) -> Source:
-    """Pictures when nothing is frozen, else what the frozen prefix makes of them."""
+def open_source(
+    run: Run,
+    cut: Cut,
+    manifest: Manifest,
+    batch_size: int,
+    later: keras.KerasTensor | None = None,
+) -> tuple[Source, int | None]:
+    """What the suffix of ``cut`` reads, and how many views a picture has (None: one an epoch).
+
+    ``later`` is the boundary of a step to come: what the prefix computes there is stored on the
+    way, so that the pictures go through the network once for both steps.
+    """
+    settings, sampler = run.pipeline.stages["prepare"], open_sampler(run, manifest)
     pictures = Pictures(sampler, batch_size)
-    return pictures if cut.prefix is None else Activations(pictures, cut.prefix, batch_size)
+    if cut.prefix is None:
+        run.say("  nothing is frozen, so there is nothing to cache")
+        return pictures, settings.views
+    tensors = [cut.prefix.output] + ([] if later is None else [later])
+    prefix = keras.Model(cut.prefix.input, tensors)
+    facts = read_json(run.path(BACKBONE))
+    decided = cache.plan(
+        settings,
+        prefix,
+        tensors,
+        train=manifest.indices("train"),
+        plain=manifest.indices("val"),
+        facts={
+            "backbone": facts["name"],
+            "size": facts["size"],
+            "policy": facts["policy"],
+            "resize": settings.resize,
+            "augmentation": sampler.augmentation.digest,
+            "seed": run.seed,
+            "split": manifest.digest,
+        },
+    )
+    run.say(f"  {decided.sentence}")
+    source = Activations(pictures, prefix, batch_size, dtype=decided.dtype, stores=decided.stores)
+    return source, decided.views
 
 
 def checkpoint_file(run: Run, stage: str) -> Path:
@@ -56,19 +92,20 @@ def train_step(
     run: Run,
     stage: str,
     cut: Cut,
-    source: Source,
     manifest: Manifest,
     settings: Training,
     *,
-    policy: str,
     scales: dict[str, float],
     first_view: int,
+    later: keras.KerasTensor | None = None,
 ) -> tuple[checkpoint.Progress, np.ndarray]:
     """Trains the suffix of ``cut``, proves the rest unchanged, and predicts the validation part.
 
     Returns:
         The progress with the best weights, and validation logits, float32 (n, classes).
     """
+    source, views = open_source(run, cut, manifest, settings.batch_size, later)
+    policy = read_json(run.path(BACKBONE))["policy"]
     rows = manifest.indices("train")
     steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
     cut.suffix.compile(
@@ -87,6 +124,7 @@ def train_step(
         train=rows,
         val=manifest.indices("val"),
         classes=len(manifest.class_names),
+        views=views,
         first_view=first_view,
     )
     file = checkpoint_file(run, stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlpipe.backbones.blocks import boundary, find_blocks
 from tlpipe.config.settings import UnfreezeSettings
-from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import (
@@ -13,11 +13,9 @@ from tlpipe.stages.inputs import (
     PREPARE,
     open_manifest,
     open_network,
-    open_sampler,
 )
 from tlpipe.stages.training import (
     finish_step,
-    open_source,
     retry_with_less_memory,
     step_files,
     train_step,
@@ -62,10 +60,8 @@ class UnfreezeStage(Stage):
             run,
             self.name,
             parts,
-            open_source(parts, open_sampler(run, manifest), settings.batch_size),
             manifest,
             settings,
-            policy=read_json(run.path(BACKBONE))["policy"],
             scales=block_scales(whole, blocks[len(where.frozen) :], settings.layer_decay),
             first_view=run.pipeline.stages["head"].epochs,
         )

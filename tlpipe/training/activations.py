@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import keras
@@ -10,44 +10,100 @@ import numpy as np
 
 from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
+from tlpipe.training.store import Store
 
 Batch = tuple[np.ndarray, np.ndarray]
 
 
 class Source(Protocol):
-    """Delivers pictures, or activations, in batches and in the order asked for."""
+    """Delivers pictures, or activations, in batches and in the order asked for.
 
-    def stream(self, indices: np.ndarray, view: int | None) -> Iterator[Batch]:
-        """Yields (values (b, ...), manifest rows int64 (b,)); view None is not augmented."""
+    ``waited`` is how many seconds its consumer spent waiting for pictures to be decoded.
+    """
+
+    waited: float
+
+    def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
+        """Yields (values (b, ...), rows int64 (b,)); view None is not augmented."""
 
 
 class Pictures:
     """uint8 pictures straight from the files."""
 
     def __init__(self, sampler: Sampler, batch_size: int):
-        self.sampler, self.batch_size = sampler, batch_size
+        self.sampler, self.batch_size, self.waited = sampler, batch_size, 0.0
 
-    def stream(self, indices: np.ndarray, view: int | None) -> Iterator[Batch]:
+    def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (uint8 (b, size, size, 3), rows)."""
-        yield from batches(self.sampler, indices, view=view, batch_size=self.batch_size)
+        with batches(self.sampler, rows, view=view, batch_size=self.batch_size) as loading:
+            before = 0.0
+            for batch in loading:
+                self.waited += loading.waited_seconds - before
+                before = loading.waited_seconds
+                yield batch
 
 
 class Activations:
-    """The frozen ``prefix`` applied to what ``upstream`` delivers.
+    """The frozen prefix applied to pictures, and remembered.
+
+    The prefix is a pure function of the picture, so each view of a picture goes through it once:
+    the stores fill while the first epochs run, and later epochs read them.
 
     Batches are padded to full size before the prefix sees them, so that a picture's activation
-    has the same bits whichever batch it arrives in.
+    has the same bits whichever batch it arrives in. Values are rounded to ``dtype`` whether they
+    are stored or not, so that storing them is a matter of speed alone.
+
+    Args:
+        pictures: delivers uint8 pictures.
+        prefix: pictures to one activation or to a list of them; the first is delivered, the others
+            are only stored, for a later step.
+        batch_size: pictures a batch.
+        dtype: ``float16`` or ``float32``.
+        stores: a store for each output of the prefix; empty when nothing is stored.
     """
 
-    def __init__(self, upstream: Source, prefix: keras.Model, batch_size: int):
-        self.upstream, self.prefix, self.batch_size = upstream, prefix, batch_size
+    def __init__(
+        self,
+        pictures: Pictures,
+        prefix: keras.Model,
+        batch_size: int,
+        *,
+        dtype: str = "float32",
+        stores: Sequence[Store] = (),
+    ):
+        self.pictures, self.prefix, self.batch_size = pictures, prefix, batch_size
+        self.dtype, self.stores = np.dtype(dtype), list(stores)
 
-    def stream(self, indices: np.ndarray, view: int | None) -> Iterator[Batch]:
-        """Yields (activations (b, ...) in the dtype of the boundary tensor, rows)."""
-        for values, rows in self.upstream.stream(indices, view):
-            yield self._apply(values), rows
+    @property
+    def waited(self) -> float:
+        """Seconds spent waiting for pictures."""
+        return self.pictures.waited
 
-    def _apply(self, values: np.ndarray) -> np.ndarray:
-        short = self.batch_size - len(values)
-        padded = np.pad(values, [(0, short)] + [(0, 0)] * (values.ndim - 1)) if short else values
-        return np.asarray(self.prefix.predict_on_batch(padded))[: len(values)]
+    def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
+        """Yields (float32 activations (b, ...), rows)."""
+        starts = range(0, len(rows), self.batch_size)
+        chunks = [rows[start : start + self.batch_size] for start in starts]
+        missing = [not self._stored(chunk, view) for chunk in chunks]
+        todo = [chunk for chunk, lacks in zip(chunks, missing, strict=True) if lacks]
+        fresh = self.pictures.stream(np.concatenate(todo), view) if todo else iter(())
+        for chunk, lacks in zip(chunks, missing, strict=True):
+            values = (
+                self._compute(next(fresh)[0], chunk, view) if lacks else self._read(chunk, view)
+            )
+            yield values.astype("float32"), chunk
+
+    def _stored(self, rows: np.ndarray, view: int | None) -> bool:
+        return bool(self.stores) and all(store.has(rows, view).all() for store in self.stores)
+
+    def _read(self, rows: np.ndarray, view: int | None) -> np.ndarray:
+        return self.stores[0].read(rows, view)
+
+    def _compute(self, pictures: np.ndarray, rows: np.ndarray, view: int | None) -> np.ndarray:
+        short = self.batch_size - len(pictures)
+        padded = np.pad(pictures, [(0, short), (0, 0), (0, 0), (0, 0)]) if short else pictures
+        outputs = self.prefix.predict_on_batch(padded)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        outputs = [np.asarray(output)[: len(rows)] for output in outputs]
+        for store, output in zip(self.stores, outputs, strict=False):
+            store.write(rows, view, output)
+        return outputs[0].astype(self.dtype)

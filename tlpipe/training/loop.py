@@ -146,9 +146,8 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     steps = steps_per_epoch(len(order), settings.batch_size)
     one_hot = np.eye(task.classes, dtype="float32")
     task.suffix.reset_metrics()
-    loss, waited, asked = 0.0, 0.0, time.perf_counter()
+    loss, waited = 0.0, task.source.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
-        waited += time.perf_counter() - asked
         labels = task.labels[rows]
         logs = task.suffix.train_on_batch(
             values,
@@ -165,8 +164,7 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
                 f"{settings.learning_rate / 10:g}, or use --precision float32",
             )
         advance(epoch * steps + step + 1, settings.epochs * steps, f"loss {loss:.3f}")
-        asked = time.perf_counter()
-    return loss, waited
+    return loss, task.source.waited - waited
 
 
 def _validate(task: Task) -> dict[str, float | None]:

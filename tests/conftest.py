@@ -1,0 +1,41 @@
+"""Real pictures for every test: solar cells from the wheel that the demo uses."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """No test reads or fills the activation cache of the person who runs it."""
+    os.environ["TLPIPE_CACHE"] = str(tmp_path_factory.mktemp("activations"))
+
+
+@pytest.fixture(scope="session")
+def solar_cells(tmp_path_factory) -> Path:
+    """The whole demo data set as a folder; treat it as read-only."""
+    from tlpipe.demo import lay_out
+
+    folder = tmp_path_factory.mktemp("demo") / "photos"
+    lay_out("solar-cells", folder)
+    return folder
+
+
+def few(source: Path, target: Path, per_class: int) -> Path:
+    """Copies the first ``per_class`` pictures of each class."""
+    for label in sorted(p for p in source.iterdir() if p.is_dir()):
+        (target / label.name).mkdir(parents=True)
+        for picture in sorted(label.iterdir())[:per_class]:
+            shutil.copy(picture, target / label.name)
+    return target
+
+
+@pytest.fixture(scope="session")
+def small(solar_cells, tmp_path_factory) -> Path:
+    """40 real pictures a class; treat it as read-only."""
+    return few(solar_cells, tmp_path_factory.mktemp("small") / "cells", 40)

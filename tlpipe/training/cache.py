@@ -1,0 +1,154 @@
+"""The activation cache: what is worth storing, under which key, and how much room it may take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tlpipe.config.settings import Prepare
+from tlpipe.training.frozen import fingerprint
+from tlpipe.training.store import Store, describe
+
+VERSION = 1
+AUTO_VIEWS = 4
+
+
+def root() -> Path:
+    """Where the caches lie: ``TLPIPE_CACHE``, else the user's cache folder."""
+    if "TLPIPE_CACHE" in os.environ:
+        return Path(os.environ["TLPIPE_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tlpipe" / "activations"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided.
+
+    Attributes:
+        views: augmented views a training picture has; None for a new one every epoch.
+        dtype: activations are rounded to it, stored or not.
+        stores: one for each tensor, or none.
+        sentence: the decision and its reason, for the person.
+    """
+
+    views: int | None
+    dtype: str
+    stores: list[Store]
+    sentence: str
+
+
+def plan(
+    settings: Prepare,
+    prefix: keras.Model,
+    tensors: Sequence[keras.KerasTensor],
+    *,
+    train: np.ndarray,
+    plain: np.ndarray,
+    facts: dict,
+) -> Plan:
+    """Decides on views and stores for the outputs ``tensors`` of ``prefix``.
+
+    How many views there are follows from the settings alone, because it changes the model; whether
+    they are stored depends on the room there is, because it does not.
+
+    Args:
+        settings: ``cache``, ``cache_dtype``, ``cache_size`` and ``views``.
+        prefix: the frozen part; its weights are part of the key.
+        tensors: its outputs.
+        train: rows of the manifest that are augmented.
+        plain: rows that are not.
+        facts: everything else the activations depend on.
+    """
+    if settings.cache == "off":
+        return Plan(
+            settings.views, "float32", [], "cache off, as asked: the prefix runs every epoch"
+        )
+    views = settings.cache if isinstance(settings.cache, int) else settings.views or AUTO_VIEWS
+    dtype = settings.cache_dtype
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    needed = [Store.bytes_needed(s, dtype, views, len(train), len(plain)) for s in shapes]
+    keys = [_key(prefix, tensor, dtype, views, facts) for tensor in tensors]
+    make_room(sum(needed), int(settings.cache_size * 1e9), keep=keys)
+    free = _free(root())
+    already = sum(describe(root() / key)["bytes"] for key in keys if (root() / key).exists())
+    allowed = min(settings.cache_size * 1e9, 0.8 * free + already)
+    if sum(needed) > allowed:
+        return Plan(
+            views,
+            dtype,
+            [],
+            f"cache off: {views} views would take {sum(needed) / 1e9:.2f} GB and "
+            f"{allowed / 1e9:.2f} GB may be used (--set prepare.cache_size=GB)",
+        )
+    stores = [
+        Store(
+            root() / key,
+            shape=shape,
+            dtype=dtype,
+            views=views,
+            train=train,
+            plain=plain,
+            facts={**facts, "shape": list(shape), "dtype": dtype, "views": views},
+        )
+        for key, shape in zip(keys, shapes, strict=True)
+    ]
+    size = f"{sum(needed) / 1e6:.0f} MB"
+    return Plan(views, dtype, stores, f"cache: {views} views a picture, {dtype}, {size} when full")
+
+
+def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
+    parts = {
+        "version": VERSION,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "weights": fingerprint(prefix.weights),
+        "layers": [type(layer).__name__ for layer in prefix.layers],
+        "shape": list(tensor.shape[1:]),
+        "dtype": dtype,
+        "views": views,
+        **facts,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def stored() -> list[dict]:
+    """Every cache on this machine, least recently used first."""
+    if not root().is_dir():
+        return []
+    found = [describe(folder) for folder in root().iterdir() if folder.is_dir()]
+    return sorted(found, key=lambda entry: entry["used"])
+
+
+def clear() -> int:
+    """Deletes every cache; returns the bytes that became free."""
+    freed = sum(entry["bytes"] for entry in stored())
+    shutil.rmtree(root(), ignore_errors=True)
+    return freed
+
+
+def make_room(needed: int, limit: int, keep: Sequence[str]) -> None:
+    """Deletes the least recently used caches until ``needed`` bytes fit under ``limit``."""
+    if needed > limit:
+        return
+    others = [entry for entry in stored() if Path(entry["folder"]).name not in keep]
+    total = sum(entry["bytes"] for entry in others)
+    for entry in others:
+        if total + needed <= limit:
+            return
+        shutil.rmtree(entry["folder"], ignore_errors=True)
+        total -= entry["bytes"]
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

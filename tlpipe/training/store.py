@@ -1,0 +1,131 @@
+"""Activations on disk: one file, memory-mapped, a checksum an entry."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tlpipe.errors import TrainingError
+from tlpipe.pipeline.atomic import write_json
+
+
+class Store:
+    """Room for ``views`` augmented views of each training picture and one of the others.
+
+    An entry is whole when its checksum is: the checksum is written after the values, so that a
+    killed or torn write leaves an entry that counts as missing and is made again.
+
+    Args:
+        folder: a folder of its own, named after everything the values depend on.
+        shape: of one activation, without the batch.
+        dtype: ``float16`` or ``float32``.
+        views: augmented views a training picture has.
+        train: rows of the manifest that are augmented, int64.
+        plain: rows that are not, int64.
+        facts: what the folder's name was made from, written beside the values for `cache list`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        shape: tuple[int, ...],
+        dtype: str,
+        views: int,
+        train: np.ndarray,
+        plain: np.ndarray,
+        facts: dict,
+    ):
+        self.folder, self.dtype, self.views = Path(folder), np.dtype(dtype), views
+        entries = views * len(train) + len(plain)
+        top = int(max(train.max(initial=0), plain.max(initial=0))) + 1
+        self._train, self._plain = np.full(top, -1), np.full(top, -1)
+        self._train[train] = np.arange(len(train))
+        self._plain[plain] = np.arange(len(plain))
+        self._per_view, self._first_plain = len(train), views * len(train)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._values = _memory_map(self.folder / "values.bin", self.dtype, (entries, *shape))
+        self._sums = _memory_map(self.folder / "checksums.bin", np.dtype("uint32"), (entries,))
+        self._verified = np.zeros(entries, bool)
+        if not (self.folder / "facts.json").exists():
+            write_json(self.folder / "facts.json", facts)
+        touch(self.folder)
+
+    @staticmethod
+    def bytes_needed(shape: tuple[int, ...], dtype: str, views: int, train: int, plain: int) -> int:
+        """Size on disk when full."""
+        return (views * train + plain) * (int(np.prod(shape)) * np.dtype(dtype).itemsize + 4)
+
+    def has(self, rows: np.ndarray, view: int | None) -> np.ndarray:
+        """Which of ``rows`` are stored whole, bool (n,); each is checked once a process."""
+        entries = self._entries(rows, view)
+        for entry in entries[(self._sums[entries] != 0) & ~self._verified[entries]]:
+            if _checksum(self._values[entry]) == self._sums[entry]:
+                self._verified[entry] = True
+            else:
+                self._sums[entry] = 0
+        return self._verified[entries]
+
+    def write(self, rows: np.ndarray, view: int | None, values: np.ndarray) -> None:
+        """Stores ``values`` (n, *shape). Raises TrainingError when they don't fit the dtype."""
+        with np.errstate(over="ignore"):
+            rounded = values.astype(self.dtype)
+        if not np.isfinite(rounded).all():
+            raise TrainingError(
+                f"Activations up to {np.abs(values).max():.3g} don't fit into {self.dtype}.",
+                todo="use --set prepare.cache_dtype=float32, or --cache off",
+            )
+        for entry, value in zip(self._entries(rows, view), rounded, strict=True):
+            if not self._verified[entry]:
+                self._values[entry] = value
+                self._sums[entry] = _checksum(value)
+                self._verified[entry] = True
+
+    def read(self, rows: np.ndarray, view: int | None) -> np.ndarray:
+        """The stored values (n, *shape) in the store's dtype; they must be there."""
+        return self._values[self._entries(rows, view)]
+
+    def _entries(self, rows: np.ndarray, view: int | None) -> np.ndarray:
+        if view is None:
+            return self._first_plain + self._plain[rows]
+        return view * self._per_view + self._train[rows]
+
+
+def touch(folder: Path) -> None:
+    """Marks a store as used now, so that the least recently used goes first."""
+    (folder / "used").write_text(time.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _checksum(value: np.ndarray) -> int:
+    # Zero means missing.
+    return zlib.crc32(np.ascontiguousarray(value)) or 1
+
+
+def _memory_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    size = int(np.prod(shape)) * dtype.itemsize
+    if path.exists() and path.stat().st_size != size:
+        path.unlink()
+    if not path.exists():
+        temporary = path.with_suffix(f".{os.getpid()}")
+        with temporary.open("wb") as file:
+            # Sparse: the disk is taken as entries are written.
+            file.truncate(size)
+        os.replace(temporary, path)
+    return np.memmap(path, dtype, "r+", shape=shape)
+
+
+def describe(folder: Path) -> dict:
+    """What lies in a store's folder: its facts, its size on disk in bytes, when it was used."""
+    facts = folder / "facts.json"
+    used = folder / "used"
+    return {
+        "folder": str(folder),
+        "bytes": sum(f.stat().st_blocks * 512 for f in folder.iterdir() if f.is_file()),
+        "used": used.read_text() if used.exists() else "",
+        "facts": json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {},
+    }
