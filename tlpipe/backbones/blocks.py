@@ -15,7 +15,10 @@ from tlpipe.errors import BackboneError, nearest
 # What the layers' names tell: the block's name, made from the match.
 _BLOCK_NAMES = (
     (re.compile(r"^(stem|top|head)_"), r"\1"),  # EfficientNets; our head
-    (re.compile(r"^(block\d+)(?:[a-z]_|_)"), r"\1"),  # EfficientNets, VGG, Xception, Inception-ResNet
+    (
+        re.compile(r"^(block\d+)(?:[a-z]_|_)"),
+        r"\1",
+    ),  # EfficientNets, VGG, Xception, Inception-ResNet
     (re.compile(r"^(conv\d+)(?:_|$)"), r"\1"),  # ResNet, DenseNet, MobileNet
     (re.compile(r"^(mixed\d+)(?:_|$)|^(mixed_\d+[a-z])(?:_|$)"), r"\1\2"),  # Inceptions
     (re.compile(r"_(stem)_"), r"\1"),  # ConvNeXt

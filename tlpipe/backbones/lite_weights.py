@@ -68,7 +68,9 @@ def load_torch_weights(model: keras.Model, variant: int, path: str | Path) -> No
     Raises:
         BackboneError: an entry is missing, left over, or of another shape than its layer.
     """
-    state = {k: v for k, v in read_state_dict(path).items() if not k.endswith("num_batches_tracked")}
+    state = {
+        k: v for k, v in read_state_dict(path).items() if not k.endswith("num_batches_tracked")
+    }
     # Without its top the model has no place for the classifier, and only for that.
     has_top = any(layer.name == "top_logits" for layer in model.layers)
     pairs = _pairs(variant)

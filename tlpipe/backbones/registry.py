@@ -118,9 +118,7 @@ def _all() -> list[Spec]:
         specs.append(Spec(name, "EfficientNet", size, 32, "torch", f"EfficientNetB{n}", file))
     for v, size in (("b0", 224), ("b1", 240), ("b2", 260), ("b3", 300)):
         builder, file = f"EfficientNetV2{v.upper()}", f"efficientnetv2-{v}_notop.h5"
-        specs.append(
-            Spec(f"efficientnetv2{v}", "EfficientNetV2", size, 32, "torch", builder, file)
-        )
+        specs.append(Spec(f"efficientnetv2{v}", "EfficientNetV2", size, 32, "torch", builder, file))
     for v, size in (("s", 384), ("m", 480), ("l", 480)):
         builder, file = f"EfficientNetV2{v.upper()}", f"efficientnetv2-{v}_notop.h5"
         specs.append(

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from tlpipe import __version__
-from tlpipe.cli import backbones, demo, doctor, evaluate, finetune, predict, run
+from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, predict, run
 from tlpipe.errors import TlpipeError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: tlpipe demo solar-cells photos/ && tlpipe finetune --data photos/",
 )
-for module in (finetune, run, evaluate, predict, backbones, demo, doctor):
+for module in (finetune, run, evaluate, predict, backbones, cache, demo, doctor):
     module.register(app)
 
 

@@ -9,7 +9,7 @@ looked for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 
 from tlpipe.data.decode import DecodeError, inspect
-from tlpipe.data.folder import natural_key
 from tlpipe.data.scan import Picture, Progress, usable_cores
 from tlpipe.errors import DataError
 
@@ -172,20 +171,15 @@ def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _tiles(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
     """Rows (i, j, bits), tile by tile: a tile stays in the processor's cache."""
-    bits = np.empty((_TILE, _TILE), np.uint8)
-    differ = np.empty((_TILE, _TILE), np.uint64)
     for top in range(0, len(hashes), _TILE):
         rows = hashes[top : top + _TILE]
         for left in range(top, len(hashes), _TILE):
             columns = hashes[left : left + _TILE]
-            shape = np.s_[: len(rows), : len(columns)]
-            np.bitwise_xor(rows[:, None], columns[None], out=differ[shape])
-            np.bitwise_count(differ[shape], out=bits[shape])
-            i, j = np.nonzero(bits[shape] <= distance)
-            apart = bits[shape][i, j]
-            i, j = i + top, j + left
-            upper = i < j
-            yield np.stack([i[upper], j[upper], apart[upper]], 1)
+            bits = np.bitwise_count(rows[:, None] ^ columns[None])
+            near = np.flatnonzero(bits <= distance)
+            i, j = np.divmod(near, len(columns))
+            found = np.stack([i + top, j + left, bits.ravel()[near]], 1)
+            yield found[found[:, 0] < found[:, 1]]
 
 
 def _lowered(found: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, int]:
@@ -199,7 +193,7 @@ def _lowered(found: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, 
 
 def _confirmed(
     paths: Sequence[Path], pairs: np.ndarray, workers: int, progress: Progress | None
-) -> Iterable[tuple[int, int]]:
+) -> Iterator[tuple[int, int]]:
     """The pairs whose pixels agree; a thumbnail is decoded once and dropped after its last pair."""
     last = {int(i): row for row, pair in enumerate(pairs) for i in pair}
     thumbnails: dict[int, np.ndarray] = {}
@@ -291,11 +285,3 @@ def _group(members: list[Picture]) -> DuplicateGroup:
         kind="exact" if exact else "near",
         conflict=len(labels) > 1,
     )
-
-
-def by_label(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
-    """Pictures of each class, the classes in natural order."""
-    found = defaultdict(list)
-    for picture in pictures:
-        found[picture.label].append(picture)
-    return {label: found[label] for label in sorted(found, key=natural_key)}

@@ -17,6 +17,7 @@ from tlpipe.data.decode import DecodeError, inspect
 from tlpipe.data.folder import Found, Listing
 
 Progress = Callable[[int, int], None]
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,13 @@ class ScanStage(Stage):
                 cause=f"{found.bad[0].path}: {found.bad[0].cause}",
             )
         near = self.settings.duplicates
-        groups = find_duplicates(listing.root, found.pictures, **({} if near else {"near": False}))
+        notes: list[str] = []
+        with run.progress("comparing") as advance:
+            groups = find_duplicates(
+                listing.root, found.pictures, near=near, progress=advance, notes=notes
+            )
+        for note in notes:
+            run.say(f"  {note}", style="yellow")
         _write_rows(run.path(BAD), ("path", "cause"), [(b.path, b.cause) for b in found.bad])
         _write_rows(
             run.path(DUPLICATES),

@@ -1,0 +1,200 @@
+"""decode: every kind of picture becomes upright RGB; bad files give their cause."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from tests.data.odd_files import bad_files, cat, encoded, overwritten, png_header
+from tlpipe.data.decode import DecodeError, check, decode, inspect
+
+GRAY = np.asarray(Image.fromarray(cat()).convert("L"))
+GRAY_RGB = np.repeat(GRAY[..., None], 3, 2)
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype == np.uint8
+    return float(np.abs(a.astype(float) - b).mean())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "most"),
+    [
+        ("JPEG", {"quality": 95}, 3),
+        ("JPEG", {"quality": 95, "progressive": True}, 3),
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("GIF", {}, 4),
+    ],
+)
+def test_every_format_gives_the_picture(kind, options, most):
+    data = encoded(cat(), kind, **options)
+    assert apart(decode(data), cat()) <= most
+    assert apart(inspect(data).pixels, cat()) <= most if kind != "JPEG" else True
+    assert check(data) == (451, 300)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF"])
+def test_gray_and_one_bit(kind):
+    assert apart(decode(encoded(GRAY, kind)), GRAY_RGB) == 0
+    black_white = Image.fromarray(cat()).convert("1")
+    assert apart(decode(encoded(black_white, kind)), np.array(black_white.convert("RGB"))) == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF"])
+def test_palette(kind):
+    palette = Image.fromarray(cat()).convert("P")
+    assert apart(decode(encoded(palette, kind)), np.array(palette.convert("RGB"))) == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_laid_over_white(kind, mode):
+    alpha = np.full(GRAY.shape, 255, np.uint8)
+    alpha[:100], alpha[100:200] = 0, 128
+    image = Image.fromarray(cat()).convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    pixels = decode(encoded(image, kind, **options))
+    colour = GRAY_RGB if mode == "LA" else cat()
+    share = alpha[..., None] / 255
+    expected = np.rint(colour * share + 255 * (1 - share)).astype(np.uint8)
+    assert apart(pixels, expected) < 0.6
+    assert (pixels[:100] == 255).all()
+
+
+def test_transparent_palette_entry_becomes_white():
+    palette = Image.fromarray(cat()).convert("P")
+    hidden = int(np.bincount(np.asarray(palette).ravel()).argmax())
+    for kind in ("PNG", "GIF"):
+        pixels = decode(encoded(palette, kind, transparency=hidden))
+        where = np.asarray(palette) == hidden
+        assert (pixels[where] == 255).all()
+        assert apart(pixels[~where], np.array(palette.convert("RGB"))[~where]) == 0
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+def test_16_bits_are_scaled(extension):
+    gray = cv2.imencode(extension, GRAY.astype(np.uint16) * 257)[1].tobytes()
+    assert apart(decode(gray), GRAY_RGB) == 0
+    colour = cv2.imencode(extension, cat()[..., ::-1].astype(np.uint16) * 257)[1].tobytes()
+    assert apart(decode(colour), cat()) == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind):
+    data = encoded(Image.fromarray(cat()).convert("CMYK"), kind)
+    assert apart(decode(data), cat()) < 3
+    assert apart(inspect(data).pixels, cat()) < 3
+
+
+def test_the_first_picture_of_an_animation():
+    frames = [Image.fromarray(cat()[::-1].copy())]
+    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
+        data = encoded(cat(), kind, save_all=True, append_images=frames)
+        assert apart(decode(data), cat()) < 4
+        assert check(data) == (451, 300)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(kind, {})
+    data = encoded(cat(), kind, exif=exif, **options)
+    tagged = Image.fromarray(cat())
+    tagged.getexif()[0x0112] = orientation
+    upright = np.array(ImageOps.exif_transpose(tagged))
+    assert apart(decode(data), upright) < 3
+    found = inspect(data)
+    assert (found.width, found.height) == (upright.shape[1], upright.shape[0])
+    size = (found.pixels.shape[1], found.pixels.shape[0])
+    assert apart(found.pixels, cv2.resize(upright, size, interpolation=cv2.INTER_AREA)) < 6
+
+
+@pytest.mark.parametrize("reduce", [2, 4, 8])
+def test_reduced_jpeg_is_the_same_picture_smaller(reduce):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(cat(), "JPEG", quality=95, exif=exif)
+    whole, small = decode(data), decode(data, reduce=reduce)
+    assert small.shape[:2] == tuple(-(-side // reduce) for side in whole.shape[:2])
+    size = (small.shape[1], small.shape[0])
+    assert apart(small, cv2.resize(whole, size, interpolation=cv2.INTER_AREA)) < 4
+
+
+def test_reduce_leaves_other_formats_whole():
+    assert decode(encoded(cat(), "PNG"), reduce=8).shape == cat().shape
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_bad_files_name_their_cause(name):
+    data, words = bad_files()[name]
+    with pytest.raises(DecodeError, match=r"(?s).*") as raised:
+        check(data)
+    assert words in str(raised.value)
+
+
+def test_truncation_is_never_decoded_to_part_of_a_picture():
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"):
+        data = encoded(cat(), kind)
+        for share in (0.01, 0.3, 0.9):
+            for read in (decode, check):
+                with pytest.raises(DecodeError):
+                    read(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (bytes(1000), "nothing but zero bytes"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+        (b"\xff\xd8\xff\xe0", "corrupt JPEG"),
+        (png_header(0, 10), "PNG"),
+        (png_header(14_000, 13_500), "too large"),
+        (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "32-bit"),
+    ],
+)
+def test_other_causes(data, words):
+    for read in (decode, check):
+        with pytest.raises(DecodeError, match=words):
+            read(data)
+
+
+def test_padding_does_not_condemn_a_whole_jpeg():
+    data = encoded(cat(), "JPEG", quality=90)
+    scan = data.find(b"\xff\xda")
+    for whole in (
+        data[:-2] + bytes(300) + data[-2:],
+        data[:scan] + b"123" + data[scan:],
+        data + b"appended by a camera",
+    ):
+        assert check(whole) == (451, 300)
+        assert apart(decode(whole), decode(data)) == 0
+
+
+def test_zeroed_picture_data_is_not_taken_for_padding():
+    data = encoded(cat(), "JPEG", quality=90)
+    for start in (0.3, 0.6, 0.9):
+        length = len(data) - int(len(data) * start) - 2
+        with pytest.raises(DecodeError):
+            check(overwritten(data, start, length))
+
+
+def test_most_damage_inside_a_jpeg_is_caught():
+    data = encoded(cat(), "JPEG", quality=90)
+    caught = 0
+    for seed in range(40):
+        start = 0.1 + 0.8 * seed / 40
+        try:
+            check(overwritten(data, start, 256, seed=seed))
+        except DecodeError:
+            caught += 1
+    assert caught >= 38

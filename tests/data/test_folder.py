@@ -1,0 +1,146 @@
+"""list_folder: classes, parts, order, what is left out, and what is refused."""
+
+import os
+import unicodedata
+
+import pytest
+
+from tlpipe.data import folder as folder_module
+from tlpipe.data.folder import list_folder
+from tlpipe.errors import DataError
+
+
+def lay(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def test_natural_order_of_classes_and_files(tmp_path):
+    lay(tmp_path, "c10/img10.jpg", "c10/img2.jpg", "c2/b.PNG", "c1/a.jpeg")
+    found = list_folder(tmp_path)
+    assert found.class_names == ["c1", "c2", "c10"]
+    assert [file.path for file in found.files] == [
+        "c1/a.jpeg",
+        "c2/b.PNG",
+        "c10/img2.jpg",
+        "c10/img10.jpg",
+    ]
+    assert {file.split for file in found.files} == {None}
+
+
+def test_any_script_and_composed_or_not(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "Käfer")
+    lay(tmp_path, f"{decomposed}/1.jpg", "Käfer/2.jpg", "猫/1.jpg", "قط/1.jpg")
+    found = list_folder(tmp_path)
+    assert set(found.class_names) == {"Käfer", "猫", "قط"}
+    assert sum(file.label == "Käfer" for file in found.files) == 2
+    assert all((tmp_path / file.path).is_file() for file in found.files)
+
+
+@pytest.mark.parametrize("val", ["val", "Valid", "VALIDATION", "dev"])
+def test_parts_are_honoured(tmp_path, val):
+    lay(tmp_path, "Train/a/1.jpg", "Train/b/1.jpg", f"{val}/a/2.jpg", "TEST/b/3.jpg")
+    found = list_folder(tmp_path)
+    assert [(file.label, file.split) for file in found.files] == [
+        ("b", "test"),
+        ("a", "train"),
+        ("b", "train"),
+        ("a", "val"),
+    ] or {(file.label, file.split) for file in found.files} == {
+        ("b", "test"),
+        ("a", "train"),
+        ("b", "train"),
+        ("a", "val"),
+    }
+    assert found.class_names == ["a", "b"]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    lay(tmp_path, "train/1.jpg", "bus/1.jpg", "tram/1.jpg")
+    assert list_folder(tmp_path).class_names == ["bus", "train", "tram"]
+    lay(tmp_path, "train/steam/2.jpg")
+    assert list_folder(tmp_path).class_names == ["bus", "train", "tram"]
+
+
+def test_deep_folders_belong_to_their_class(tmp_path):
+    lay(tmp_path, "a/2020/may/1.jpg", "a/2.jpg", "b/1.tif")
+    found = list_folder(tmp_path)
+    assert [file.label for file in found.files].count("a") == 2
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    lay(
+        tmp_path,
+        "a/1.jpg",
+        "a/.hidden.jpg",
+        "a/Thumbs.db",
+        "a/notes.txt",
+        "a/more.TXT",
+        "a/README",
+        "b/1.jpg",
+        "b/.DS_Store",
+        "__MACOSX/a/1.jpg",
+        ".git/x.jpg",
+        "loose.jpg",
+        "LICENSE.txt",
+    )
+    (tmp_path / "void").mkdir()
+    found = list_folder(tmp_path)
+    assert [file.path for file in found.files] == ["a/1.jpg", "b/1.jpg"]
+    assert found.ignored == {"(no extension)": 1, "(not in a class folder)": 1, ".txt": 2}
+    assert found.empty_classes == ["void"]
+
+
+def test_a_link_in_a_circle_ends(tmp_path):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "b" / "up").symlink_to(tmp_path, target_is_directory=True)
+    paths = [file.path for file in list_folder(tmp_path).files]
+    assert "a/1.jpg" in paths
+    assert len(paths) < 10
+
+
+def test_a_linked_class_folder_is_followed(tmp_path):
+    elsewhere = lay(tmp_path / "elsewhere", "1.jpg")
+    root = lay(tmp_path / "data", "a/1.jpg")
+    (root / "b").symlink_to(elsewhere, target_is_directory=True)
+    assert list_folder(root).class_names == ["a", "b"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_no_text_is_counted(tmp_path):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    assert list_folder(tmp_path).ignored == {"(name is not UTF-8)": 1}
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(DataError, match="no folder"):
+        list_folder(tmp_path / "nowhere")
+    lay(tmp_path, "file.jpg")
+    with pytest.raises(DataError, match="is a file"):
+        list_folder(tmp_path / "file.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"(?s)no class sub-folders.*is empty.*cat/"):
+        list_folder(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"(?s)no class sub-folders.*not in a class folder"):
+        list_folder(lay(tmp_path / "flat", "1.jpg", "2.jpg"))
+    with pytest.raises(DataError, match=r"Only one class.*'a'.*2 are needed"):
+        list_folder(lay(tmp_path / "one", "a/1.jpg", "b/readme.txt"))
+
+
+def test_no_permission_is_said(tmp_path, monkeypatch):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    real = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(folder_module.os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"(?s)No permission.*/b.*Permission denied"):
+        list_folder(tmp_path)

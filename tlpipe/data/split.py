@@ -1,0 +1,265 @@
+"""Which picture trains, validates, tests: seeded, stratified, and never through a group."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tlpipe.data.duplicates import DuplicateGroup, UnionFind
+from tlpipe.data.folder import natural_key
+from tlpipe.data.scan import PARTS, BadFile, Picture
+from tlpipe.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """The divided pictures.
+
+    Attributes:
+        pictures: with ``split`` and ``group`` filled in, in natural order of their paths.
+        set_aside: pictures left out, and why.
+        notes: sentences the user should read.
+    """
+
+    pictures: list[Picture]
+    set_aside: list[BadFile]
+    notes: list[str]
+
+
+def split(
+    pictures: Sequence[Picture],
+    duplicates: Sequence[DuplicateGroup],
+    *,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    seed: int,
+    group_regex: str | None = None,
+) -> SplitResult:
+    """Divide pictures into train, val and test.
+
+    Pictures joined by a duplicate group, or by the same text of ``group_regex``, form a component
+    that stays whole. Each class (a component counts for the class of most of its pictures) is
+    divided by ``fractions``, within rounding where its components are small. Equal arguments give
+    an equal result, whatever the order of ``pictures``.
+
+    Parts that the folders give are kept; those that are missing are carved out of train. A picture
+    of train that is a duplicate of one given to val or test is set aside.
+
+    Args:
+        pictures: of the scan; ``split`` is the given part or None.
+        duplicates: of ``find_duplicates``.
+        fractions: of train, val, test; test may be 0.
+        seed: of the random order.
+        group_regex: searched in each path; its first group, or else the whole match, names the
+            group that the picture belongs to.
+
+    Raises:
+        ConfigError: fractions or a regex that can't be used.
+        DataError: a single class, or a class too small to divide.
+    """
+    _check_fractions(fractions)
+    pictures = sorted(pictures, key=lambda picture: natural_key(picture.path))
+    labels = sorted({picture.label for picture in pictures}, key=natural_key)
+    if len(labels) < 2:
+        raise DataError(
+            f"{len(labels)} class(es) with whole pictures: {', '.join(labels) or 'none'}; "
+            "at least 2 are needed.",
+            todo="add a folder of pictures for another class",
+        )
+    notes: list[str] = []
+    names = _group_names(pictures, group_regex, notes)
+    pictures, set_aside = _without_leaks(pictures, duplicates, notes)
+    components = _components(pictures, duplicates, names)
+
+    given = {picture.split for picture in pictures} - {None}
+    wanted = dict(zip(PARTS, fractions, strict=True))
+    missing = [part for part in PARTS[1:] if part not in given and wanted[part] > 0]
+    if given and missing:
+        notes.append(f"the folders give no {' and no '.join(missing)} part: made out of train")
+    shares = {part: wanted[part] for part in ("train", *missing)}
+    shares = {part: share / sum(shares.values()) for part, share in shares.items()}
+
+    part_of: dict[str, str] = {p.path: p.split for p in pictures if p.split in ("val", "test")}
+    pool = [[p for p in component if p.path not in part_of] for component in components]
+    part_of |= _deal([component for component in pool if component], labels, shares, seed)
+
+    group_of = _name_groups(components, names)
+    result = [replace(p, split=part_of[p.path], group=group_of[p.path]) for p in pictures]
+    _note_spread(result, labels, notes)
+    return SplitResult(result, set_aside, notes)
+
+
+def _check_fractions(fractions: Sequence[float]) -> None:
+    train, val, test = fractions
+    if min(train, val) <= 0 or test < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+        raise ConfigError(
+            f"The fractions {train:g} / {val:g} / {test:g} of train, val and test can't be used.",
+            cause="train and val must be above 0, test not below 0, and the sum must be 1",
+            todo="for example 0.7 / 0.15 / 0.15",
+        )
+
+
+def _group_names(
+    pictures: Sequence[Picture], group_regex: str | None, notes: list[str]
+) -> dict[str, str]:
+    """Path to the name of its group, for the pictures that the regex matches."""
+    if not group_regex:
+        return {}
+    try:
+        pattern = re.compile(group_regex)
+    except re.error as error:
+        raise ConfigError(
+            f"The group pattern {group_regex!r} is not a regular expression.",
+            cause=str(error),
+            todo="mend it; for names like panel12_cell3.png: --group '(panel[0-9]+)_'",
+        ) from error
+    names = {}
+    for picture in pictures:
+        found = pattern.search(picture.path)
+        name = found and found[1 if pattern.groups else 0]
+        if name:
+            names[picture.path] = name
+    if not names:
+        raise ConfigError(
+            f"The group pattern {group_regex!r} matches no picture.",
+            cause=f"it is searched in paths like {pictures[0].path!r}",
+            todo="mend the pattern, or leave --group out",
+        )
+    if len(names) < len(pictures):
+        alone = next(picture.path for picture in pictures if picture.path not in names)
+        notes.append(
+            f"the group pattern does not match {len(pictures) - len(names)} of {len(pictures)} "
+            f"pictures (the first: {alone}): each of them is a group of its own"
+        )
+    return names
+
+
+def _without_leaks(
+    pictures: list[Picture], duplicates: Sequence[DuplicateGroup], notes: list[str]
+) -> tuple[list[Picture], list[BadFile]]:
+    """Set the train copies of given val and test pictures aside; name what lies in both those."""
+    part = {picture.path: picture.split for picture in pictures}
+    leaks: dict[str, str] = {}
+    in_both = []
+    for group in duplicates:
+        held = {where: [p for p in group.members if part.get(p) == where] for where in PARTS}
+        if held["val"] and held["test"]:
+            in_both.append(f"{held['val'][0]} = {held['test'][0]}")
+        for where in ("test", "val"):
+            for path in held["train"] if held[where] else ():
+                leaks.setdefault(path, f"duplicate of {held[where][0]} in {where}")
+    if leaks:
+        notes.append(
+            f"{len(leaks)} picture(s) of the given train part are set aside: duplicates of "
+            "pictures in val or test"
+        )
+    if in_both:
+        notes.append(
+            f"{len(in_both)} duplicate(s) lie in the given val and test parts both "
+            f"(the first: {in_both[0]}): the test score may be a little too good"
+        )
+    kept = [picture for picture in pictures if picture.path not in leaks]
+    return kept, [BadFile(p.path, leaks[p.path]) for p in pictures if p.path in leaks]
+
+
+def _components(
+    pictures: Sequence[Picture], duplicates: Sequence[DuplicateGroup], names: dict[str, str]
+) -> list[list[Picture]]:
+    index = {picture.path: i for i, picture in enumerate(pictures)}
+    together = defaultdict(list)
+    for path, name in names.items():
+        together[name].append(path)
+    sets = UnionFind(len(pictures))
+    for members in (*(group.members for group in duplicates), *together.values()):
+        present = [index[path] for path in members if path in index]
+        for other in present[1:]:
+            sets.join(present[0], other)
+    return [[pictures[i] for i in found] for found in sets.sets()]
+
+
+def _deal(
+    components: list[list[Picture]], labels: list[str], shares: dict[str, float], seed: int
+) -> dict[str, str]:
+    """Path to part: class by class, the largest component first, each to the neediest part."""
+    of_class = defaultdict(list)
+    for component in components:
+        counts = Counter(picture.label for picture in component)
+        of_class[max(labels, key=lambda label: counts[label])].append(component)
+    rng = np.random.default_rng(seed)
+    part_of = {}
+    for label in labels:
+        mine = of_class[label]
+        if len(mine) < len(shares):
+            raise _too_small(label, components, len(mine), len(shares))
+        mine = [mine[i] for i in rng.permutation(len(mine))]
+        mine.sort(key=len, reverse=True)
+        need = _rounded(sum(map(len, mine)), shares)
+        empty = set(shares)
+        for left, component in zip(range(len(mine), 0, -1), mine, strict=True):
+            # The last components go to parts that have none yet: no part stays without a class.
+            choice = [p for p in shares if p in empty] if left <= len(empty) else list(shares)
+            part = max(choice, key=lambda p: need[p])
+            need[part] -= len(component)
+            empty.discard(part)
+            part_of |= {picture.path: part for picture in component}
+    return part_of
+
+
+def _rounded(total: int, shares: dict[str, float]) -> dict[str, int]:
+    """Whole numbers that sum up to ``total``, in these shares (largest remainders)."""
+    exact = {part: total * share for part, share in shares.items()}
+    whole = {part: math.floor(value + 1e-9) for part, value in exact.items()}
+    order = sorted(shares, key=lambda part: whole[part] - exact[part])
+    for part in order[: total - sum(whole.values())]:
+        whole[part] += 1
+    return whole
+
+
+def _too_small(label: str, components: list[list[Picture]], found: int, needed: int) -> DataError:
+    count = sum(picture.label == label for component in components for picture in component)
+    if not count:
+        return DataError(
+            f"The class {label!r} has no picture to train on.",
+            cause="the folders give it to val or test only",
+            todo="add pictures of this class to train, or remove it from the other parts",
+        )
+    alone = found == count
+    return DataError(
+        f"The class {label!r} is too small to divide: {count} picture(s)"
+        + ("" if alone else f" in {found} group(s) of its own")
+        + f", and {needed} are needed, one for each of the {needed} parts to make.",
+        cause=None if alone else "duplicates and pictures of one --group stay together",
+        todo="add pictures of this class, or remove its folder",
+    )
+
+
+def _name_groups(components: list[list[Picture]], names: dict[str, str]) -> dict[str, str]:
+    group_of = {}
+    for component in components:
+        found = sorted({names[p.path] for p in component if p.path in names}, key=natural_key)
+        alone = "" if len(component) == 1 else f"duplicates of {component[0].path}"
+        group_of |= {picture.path: "+".join(found) or alone for picture in component}
+    return group_of
+
+
+def _note_spread(pictures: list[Picture], labels: list[str], notes: list[str]) -> None:
+    """Name groups the given folders tear apart, and classes that a part lacks."""
+    parts = defaultdict(set)
+    classes = defaultdict(set)
+    for picture in pictures:
+        classes[picture.split].add(picture.label)
+        if picture.group:
+            parts[picture.group].add(picture.split)
+    torn = [group for group, where in parts.items() if len(where) > 1]
+    if torn:
+        notes.append(
+            f"{len(torn)} group(s) lie in more than one of the given parts (the first: {torn[0]})"
+        )
+    for part in (part for part in PARTS if part in classes):
+        lacking = [label for label in labels if label not in classes[part]]
+        if lacking:
+            notes.append(f"{part} has no picture of: {', '.join(lacking)}")
