@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def test_blocks_partition_the_layers(network):
     assert blocks[0].input is model.input
     assert blocks[-1].output is model.output
     assert sum(block.parameters for block in blocks) == model.count_params()
-    for before, after in zip(blocks, blocks[1:], strict=False):
+    for before, after in pairwise(blocks):
         assert before.output is after.input
         assert before.output_shape == tuple(after.input.shape[1:])
 

@@ -98,7 +98,8 @@ def test_a_saved_model_loads_without_tlpipe_and_predicts_the_same(classifier, pi
 
 
 @pytest.mark.parametrize(
-    ("variant", "parameters"), [(0, 4694024), (1, 5470344), (2, 6150168), (3, 8273768), (4, 13118936)]
+    ("variant", "parameters"),
+    [(0, 4694024), (1, 5470344), (2, 6150168), (3, 8273768), (4, 13118936)],
 )
 def test_every_variant_has_its_size_and_takes_uint8(variant, parameters):
     model = efficientnet_lite(variant, include_top=True)

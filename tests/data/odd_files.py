@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -50,6 +51,7 @@ def overwritten(data: bytes, start: float, length: int, *, seed: int | None = No
     return data[:at] + new + data[at + length :]
 
 
+@cache
 def bad_files() -> dict[str, tuple[bytes, str]]:
     """Name to (bytes, words that the cause must hold): twelve kinds of bad file."""
     jpeg = encoded(cat(), "JPEG", quality=90)
@@ -70,18 +72,25 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def copies(image: np.ndarray) -> dict[str, np.ndarray | bytes]:
-    """The same picture in other clothes: file name ending to what is written."""
+COPIES = ("q50.jpg", "half.png", "converted.webp", "cropped.png", "brighter.png")
+
+
+def copy_of(image: np.ndarray, kind: str) -> bytes:
+    """The same picture in other clothes; ``kind`` is one of COPIES."""
     height, width = image.shape[:2]
-    y, x = round(height * 0.025), round(width * 0.025)
-    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return {
-        "q50.jpg": encoded(image, "JPEG", quality=50),
-        "half.png": encoded(half, "PNG"),
-        "converted.webp": encoded(image, "WEBP", quality=80),
-        "cropped.png": encoded(image[y : height - y, x : width - x].copy(), "PNG"),
-        "brighter.png": encoded(cv2.convertScaleAbs(image, alpha=1.0, beta=12), "PNG"),
-    }
+    if kind == "q50.jpg":
+        return encoded(image, "JPEG", quality=50)
+    if kind == "converted.webp":
+        return encoded(image, "WEBP", quality=80)
+    if kind == "half.png":
+        half = (width // 2, height // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    elif kind == "cropped.png":
+        y, x = round(height * 0.025), round(width * 0.025)
+        image = image[y : height - y, x : width - x].copy()
+    elif kind == "brighter.png":
+        image = cv2.convertScaleAbs(image, alpha=1.0, beta=12)
+    return encoded(image, "PNG")
 
 
 def tiles(side: int, count: int, *, seed: int = 0) -> list[np.ndarray]:

@@ -1,5 +1,7 @@
 """decode: every kind of picture becomes upright RGB; bad files give their cause."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -34,7 +36,6 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
 def test_every_format_gives_the_picture(kind, options, most):
     data = encoded(cat(), kind, **options)
     assert apart(decode(data), cat()) <= most
-    assert apart(inspect(data).pixels, cat()) <= most if kind != "JPEG" else True
     assert check(data) == (451, 300)
 
 
@@ -121,11 +122,15 @@ def test_exif_orientation(kind, orientation):
 def test_reduced_jpeg_is_the_same_picture_smaller(reduce):
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(cat(), "JPEG", quality=95, exif=exif)
+    data = encoded(cat()[:296, :448].copy(), "JPEG", quality=95, exif=exif)
     whole, small = decode(data), decode(data, reduce=reduce)
-    assert small.shape[:2] == tuple(-(-side // reduce) for side in whole.shape[:2])
+    assert small.shape[:2] == tuple(side // reduce for side in whole.shape[:2])
     size = (small.shape[1], small.shape[0])
     assert apart(small, cv2.resize(whole, size, interpolation=cv2.INTER_AREA)) < 4
+
+
+def test_an_odd_size_reduces_upwards():
+    assert decode(encoded(cat(), "JPEG"), reduce=8).shape == (38, 57, 3)
 
 
 def test_reduce_leaves_other_formats_whole():
@@ -135,9 +140,8 @@ def test_reduce_leaves_other_formats_whole():
 @pytest.mark.parametrize("name", bad_files())
 def test_bad_files_name_their_cause(name):
     data, words = bad_files()[name]
-    with pytest.raises(DecodeError, match=r"(?s).*") as raised:
+    with pytest.raises(DecodeError, match=re.escape(words)):
         check(data)
-    assert words in str(raised.value)
 
 
 def test_truncation_is_never_decoded_to_part_of_a_picture():

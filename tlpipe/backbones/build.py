@@ -138,7 +138,7 @@ def _lite(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
         if chosen.file.suffix in _TORCH_SUFFIXES:
             load_torch_weights(model, spec.builder, chosen.file)
         else:
-            keras_weights.load_keras_file(model, chosen.file)
+            keras_weights.load_keras_file(model, chosen.file, spec.name)
     return model
 
 
@@ -158,7 +158,7 @@ def _application(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
     legacy = chosen.file is not None and keras_weights.is_legacy(chosen.file)
     # Published files have the layout of the network as Keras nests it.
     if legacy:
-        keras_weights.load_keras_file(model, chosen.file)
+        keras_weights.load_keras_file(model, chosen.file, spec.name)
     if spec.family == "EfficientNet":
         model = _without_inner_preprocessing(model, loaded=legacy or chosen.imagenet)
     elif spec.family == "ConvNeXt":
@@ -166,7 +166,7 @@ def _application(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
     # Keras makes a list of the one input.
     model = keras.Model(model.inputs[0], model.outputs[0], name=spec.name)
     if chosen.file is not None and not legacy:
-        keras_weights.load_keras_file(model, chosen.file)
+        keras_weights.load_keras_file(model, chosen.file, spec.name)
     return model
 
 

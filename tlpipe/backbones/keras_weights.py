@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tlpipe.backbones.registry import Spec
 from tlpipe.errors import BackboneError
@@ -59,24 +61,38 @@ def download_errors(spec: Spec, size: int) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def load_keras_file(model: keras.Model, path: Path) -> None:
-    """Load a ``.h5``, ``.weights.h5`` or ``.keras`` file into ``model``.
+def load_keras_file(model: keras.Model, path: Path, name: str) -> None:
+    """Load a ``.h5``, ``.weights.h5`` or ``.keras`` file into the backbone ``name``.
 
     Raises:
         BackboneError: the file is not readable or does not fit; the cause has the layer, the
             expected shape and the one found.
     """
+    weights = [w for w in model.weights if "float" in w.dtype]
+    # Keras passes over parts it finds no match for with a mere warning: what the file did not
+    # reach must not stay random unnoticed.
+    for weight in weights:
+        weight.assign(np.full(weight.shape, np.nan, "float32"))
     try:
-        model.load_weights(str(path))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            model.load_weights(str(path))
     # h5py, zipfile and Keras raise many kinds; each means that this file is not for this net.
     except Exception as error:
-        raise BackboneError(
-            f"The weights file does not fit '{model.name}'.",
-            where=path,
-            cause=_one_line(error),
-            todo="use a file of the same network; of Keras' own files, the one without top"
-            " ('..._notop.h5')",
-        ) from error
+        raise _unfit(name, path, _one_line(error)) from error
+    for weight in weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise _unfit(name, path, f"it has no value, or no finite one, for '{weight.path}'")
+
+
+def _unfit(name: str, path: Path, cause: str) -> BackboneError:
+    return BackboneError(
+        f"The weights file does not fit '{name}'.",
+        where=path,
+        cause=cause,
+        todo="use a file of the same network; of Keras' own files, the one without top"
+        " ('..._notop.h5')",
+    )
 
 
 def _one_line(error: Exception) -> str:

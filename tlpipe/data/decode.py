@@ -7,6 +7,7 @@ multi-page file the first picture is read.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import warnings
@@ -245,10 +246,13 @@ def _what_it_is(data: bytes) -> str:
         return f"a picture or film of the kind {brand!r} (HEIC, AVIF, MP4): not supported"
     if not data.strip(b"\0"):
         return "not an image: nothing but zero bytes"
-    start = data.lstrip()[:24]
-    text = start.decode("utf-8", "replace").splitlines()[:1]
-    if text and text[0].isprintable() and "\ufffd" not in text[0]:
-        return f"not an image: begins with {text[0]!r}"
+    try:
+        # Incremental: the last letter may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8")().decode(data[:200]).strip()[:24]
+        if text and (line := text.splitlines()[0]).isprintable():
+            return f"not an image: begins with {line!r}"
+    except UnicodeDecodeError:
+        return f"not an image: begins with the bytes {data[:8].hex(' ')}"
     return f"not an image: begins with the bytes {data[:8].hex(' ')}"
 
 
