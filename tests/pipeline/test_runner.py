@@ -98,9 +98,14 @@ def test_a_stage_without_its_input_is_refused_before_anything_runs(tmp_path):
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "model.bin"
     target.write_text("old")
-    with pytest.raises(RuntimeError), writing(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail():
+        with writing(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["model.bin"]
 

@@ -21,6 +21,7 @@ from tlpipe.stages.inputs import BACKBONE, open_manifest, open_network, open_sam
 from tlpipe.stages.registry import STAGES, make_stages
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.determinism import make_deterministic
+from tlpipe.training.fold import fold_batch_norm
 from tlpipe.training.loop import steps_per_epoch
 from tlpipe.training.network import Cut, cut, pooled, with_probabilities
 from tlpipe.training.optimizer import build_optimizer
@@ -85,7 +86,7 @@ def _time_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -
     train, val = manifest.indices("train"), manifest.indices("val")
     source = Pictures(sampler, settings.batch_size)
     if parts.prefix is not None:
-        source = Activations(source, parts.prefix, settings.batch_size)
+        source = Activations(source, fold_batch_norm(parts.prefix), settings.batch_size)
     parts.suffix.compile(
         build_optimizer(settings, 10, scales={}, policy=policy),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),

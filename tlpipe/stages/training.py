@@ -16,6 +16,7 @@ from tlpipe.pipeline.run import Run
 from tlpipe.stages.inputs import BACKBONE, open_sampler
 from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
+from tlpipe.training.fold import fold_batch_norm
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
 from tlpipe.training.network import Cut
@@ -64,7 +65,9 @@ def open_source(
         },
     )
     run.say(f"  {decided.sentence}")
-    source = Activations(pictures, prefix, batch_size, dtype=decided.dtype, stores=decided.stores)
+    source = Activations(
+        pictures, fold_batch_norm(prefix), batch_size, dtype=decided.dtype, stores=decided.stores
+    )
     return source, decided.views
 
 

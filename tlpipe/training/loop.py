@@ -146,7 +146,7 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     steps = steps_per_epoch(len(order), settings.batch_size)
     one_hot = np.eye(task.classes, dtype="float32")
     task.suffix.reset_metrics()
-    loss, waited = 0.0, task.source.waited
+    total, waited = 0.0, task.source.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
         labels = task.labels[rows]
         logs = task.suffix.train_on_batch(
@@ -163,8 +163,9 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
                 todo=f"lower it, for example --set {task.name}.learning_rate="
                 f"{settings.learning_rate / 10:g}, or use --precision float32",
             )
+        total += loss * len(rows)
         advance(epoch * steps + step + 1, settings.epochs * steps, f"loss {loss:.3f}")
-    return loss, task.source.waited - waited
+    return total / len(order), task.source.waited - waited
 
 
 def _validate(task: Task) -> dict[str, float | None]:
