@@ -4,8 +4,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from lite_pictures import photographs
 
+from tests.backbones.lite_pictures import photographs
 from tlpipe.backbones import registry
 from tlpipe.backbones.build import build
 from tlpipe.errors import BackboneError

@@ -3,8 +3,8 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
-from lite_pictures import photographs
 
+from tests.backbones.lite_pictures import photographs
 from tlpipe.backbones.blocks import boundary, find_blocks
 from tlpipe.backbones.build import build
 from tlpipe.backbones.graph import cut_points, steps

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from lite_pictures import photographs
 
+from tests.backbones.lite_pictures import photographs
 from tlpipe.backbones import registry
 from tlpipe.backbones.efficientnet_lite import default_size, efficientnet_lite
 from tlpipe.backbones.lite_weights import load_torch_weights, verified_bundle

@@ -10,8 +10,8 @@ from pathlib import Path
 import albumentations as A
 import numpy as np
 import pytest
-from photos import photo
 
+from tests.data.photos import photo
 from tlpipe.data.augment import load
 from tlpipe.data.presets import PRESETS
 from tlpipe.data.resize import fit

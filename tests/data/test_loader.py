@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from photos import lay_out, photo
 
+from tests.data.photos import lay_out, photo
 from tlpipe.data.augment import load
 from tlpipe.data.loader import batches, epoch_order, usable_cores
 from tlpipe.data.sample import Sampler

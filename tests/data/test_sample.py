@@ -5,9 +5,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from photos import lay_out, photo
 from PIL import Image
 
+from tests.data.photos import lay_out, photo
 from tlpipe.data.augment import load
 from tlpipe.data.decode import decode
 from tlpipe.data.resize import MODES, fit, pad_to_square, resize

@@ -1,0 +1,5 @@
+"""``python -m tlpipe`` is the same as ``tlpipe``."""
+
+from tlpipe.cli.main import main
+
+main()
