@@ -137,8 +137,8 @@ def _first_trained(names: list[str], unfreeze: int | str) -> int:
     if isinstance(unfreeze, bool) or not isinstance(unfreeze, int):
         raise BackboneError(
             f"There is no block '{unfreeze}' to unfreeze from.",
-            cause=nearest(str(unfreeze), [*names, "none", "all"]),
-            todo=f"the blocks from input to output: {', '.join(names)}",
+            cause=f"the blocks from input to output: {', '.join(names)}",
+            todo=nearest(str(unfreeze), [*names, "none", "all"]),
         )
     if not 0 <= unfreeze <= len(names):
         raise BackboneError(

@@ -84,7 +84,7 @@ def build(
         raise BackboneError(
             f"Pictures of {size} px are too small for '{spec.name}'.",
             cause=f"it needs at least {spec.minimum_size} px",
-            todo=f"--size {spec.default_size}",
+            todo=f"--resolution {spec.default_size}",
         )
     if dtype_policy not in _POLICIES:
         raise BackboneError(
@@ -120,8 +120,8 @@ def _choose(spec: Spec, weights: str | Path, size: int, seed: int) -> _Weights:
     if not path.name.endswith(fits):
         raise BackboneError(
             f"'{weights}' is no kind of weights for '{spec.name}'.",
-            cause=nearest(str(weights), ["auto", "bundled", "imagenet", "none"]),
-            todo=f"or a file that ends in one of: {', '.join(fits)}",
+            todo="choose auto, bundled, imagenet or none, "
+            f"or a file that ends in one of: {', '.join(fits)}",
         )
     if not path.is_file():
         raise BackboneError("The weights file does not exist.", where=path, todo="check the path")

@@ -74,8 +74,7 @@ def get(name: str) -> Spec:
     if spec is None:
         raise BackboneError(
             f"There is no backbone '{name}'.",
-            cause=nearest(name.lower(), _SPECS),
-            todo="tlpipe backbones",
+            todo=f"{nearest(name.lower(), _SPECS)} `tlpipe backbones` lists them all",
         )
     return spec
 

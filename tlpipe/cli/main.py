@@ -61,21 +61,21 @@ def main() -> None:
     except TlpipeError as problem:
         if debug:
             raise
-        error.print(f"Error: {problem}", style="red", markup=False, highlight=False)
+        _show(error, f"Error: {problem}")
         code = problem.exit_code
     except OSError as problem:
         if debug or problem.errno not in _OS_ERRORS:
             raise
         what, todo = _OS_ERRORS[problem.errno]
         place = problem.filename or "the run folder"
-        error.print(
-            f"Error: {what}\n  where: {place}\n  next:  {todo}",
-            style="red",
-            markup=False,
-            highlight=False,
-        )
+        _show(error, f"Error: {what}\n  where: {place}\n  next:  {todo}")
         code = 2
     sys.exit(code or 0)
+
+
+def _show(console: Console, text: str) -> None:
+    # Paths stay whole, so that they can be copied.
+    console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 _OS_ERRORS = {

@@ -77,7 +77,7 @@ class Run:
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line for the person and for ``log.txt``."""
-        self.console.print(text, style=style, highlight=False, markup=False)
+        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
         with self.path("log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
@@ -91,6 +91,8 @@ class Run:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            # In a file or a pipe a bar would be noise.
+            disable=not self.console.is_terminal,
         )
         with bar:
             task = bar.add_task(label, total=1, note="")

@@ -59,10 +59,14 @@ def _decide(run: Run, stage: Stage, key: str, finished: dict | None) -> tuple[st
 def execute(run: Run, stages: list[Stage]) -> list[Planned]:
     """Runs what has to be run, under the folder's lock; returns what was done.
 
-    A stage counts as finished only once everything it writes is in place.
+    All stages that will run are checked before the first one runs, so that a misspelt name costs
+    seconds and not hours. A stage counts as finished once everything it writes is in place.
     """
     with run.locked():
         planned = plan(run, stages)
+        for item in planned:
+            if item.action != "skip":
+                item.stage.check(run)
         write_text(run.path("config.yaml"), dump(run.pipeline))
         for number, item in enumerate(planned, 1):
             stage, label = item.stage, f"[{number}/{len(planned)}] {item.stage.name}"

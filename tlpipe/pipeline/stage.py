@@ -35,6 +35,10 @@ class Stage(ABC):
         """What the result depends on beyond the run folder (JSON-able), such as file times."""
         return None
 
+    def check(self, run: Run) -> None:
+        """Raises TlpipeError for settings that can't work; called before any stage runs."""
+        return None
+
     @abstractmethod
     def run(self, run: Run) -> str:
         """Does the work and returns one line that says what came out."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tlpipe.backbones.blocks import find_blocks
+from tlpipe.backbones import registry
+from tlpipe.backbones.blocks import boundary, find_blocks
 from tlpipe.backbones.build import build
+from tlpipe.errors import BackboneError
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -25,6 +27,21 @@ class BackboneStage(Stage):
         path = Path(self.settings.weights)
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
         return {"weights": digest, "policy": resolve(self.settings.precision).policy}
+
+    def check(self, run: Run) -> None:
+        """An unknown name, a weights file that is not there, blocks that don't exist."""
+        settings = self.settings
+        spec = registry.get(settings.name)
+        given = settings.weights not in ("auto", "bundled", "imagenet", "none")
+        if given and not Path(settings.weights).exists():
+            raise BackboneError(
+                f"There is no weights file '{settings.weights}'.",
+                todo="check the path, or choose auto, bundled, imagenet or none",
+            )
+        step_three = run.pipeline.stages.get("unfreeze")
+        if step_three is not None and step_three.blocks not in ("none", "all"):
+            size = settings.resolution
+            boundary(build(spec.name, weights="none", size=size).model, step_three.blocks)
 
     def run(self, run: Run) -> str:
         """Builds the network once and writes down what it is."""

@@ -6,6 +6,7 @@ import resource
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from tlpipe.pipeline.runner import execute, plan
 from tlpipe.stages.inputs import BACKBONE, open_manifest, open_network, open_sampler
 from tlpipe.stages.registry import STAGES, make_stages
 from tlpipe.training.activations import Activations, Pictures
+from tlpipe.training.cache import AUTO_VIEWS
 from tlpipe.training.determinism import make_deterministic
 from tlpipe.training.fold import fold_batch_norm
 from tlpipe.training.loop import steps_per_epoch
@@ -65,25 +67,44 @@ def _rehearse_training(run: Run) -> dict[str, float]:
     sampler = open_sampler(run, manifest)
     whole, backbone = open_network(run, len(manifest.class_names))
     stages = run.pipeline.stages
-    parts = {"head": cut(whole, pooled(whole))}
-    seconds = _time_steps(run, "head", parts["head"], sampler, manifest)
-    blocks = stages["unfreeze"].blocks
+    cuts = {"head": cut(whole, pooled(whole))}
+    costs = {"head": _try_steps(run, "head", cuts["head"], sampler, manifest)}
+    blocks = stages["unfreeze"].blocks if "unfreeze" in stages else "none"
     trained = 0
     if blocks not in ("none", 0):
-        parts["unfreeze"] = cut(whole, boundary(backbone, blocks).tensor)
-        seconds += _time_steps(run, "unfreeze", parts["unfreeze"], sampler, manifest)
-        trained = parts["unfreeze"].suffix.count_params()
+        cuts["unfreeze"] = cut(whole, boundary(backbone, blocks).tensor)
+        costs["unfreeze"] = _try_steps(run, "unfreeze", cuts["unfreeze"], sampler, manifest)
+        trained = cuts["unfreeze"].suffix.count_params()
     _save_and_reload(run, whole, sampler, manifest)
+    pictures = len(manifest.indices("train")) + len(manifest.indices("val"))
+    cached = stages["prepare"].cache != "off"
+    seconds = 0.0
+    for step, cost in costs.items():
+        epochs, batch = stages[step].epochs, stages[step].batch_size
+        # With the cache a picture passes the frozen part once a view, and for both steps.
+        fills = epochs if not cached or cuts[step].prefix is None else 0
+        if cached and step == "head":
+            fills = min(epochs, stages["prepare"].views or AUTO_VIEWS)
+        steps = steps_per_epoch(pictures, batch)
+        seconds += cost.first + steps * (epochs * cost.suffix + fills * cost.prefix)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     # A checkpoint holds the weights, two moments and the best weights, in float32.
     disk = (4 * whole.count_params() + 4 * 4 * trained) / 1e6
     return {"seconds": seconds, "memory_mb": peak, "disk_mb": disk}
 
 
-def _time_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -> float:
+@dataclass(frozen=True)
+class _Cost:
+    """Seconds: of the first step, which compiles; of the frozen and the trained part a batch."""
+
+    first: float
+    prefix: float
+    suffix: float
+
+
+def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -> _Cost:
     settings = run.pipeline.stages[stage]
     policy = read_json(run.path(BACKBONE))["policy"]
-    train, val = manifest.indices("train"), manifest.indices("val")
     source = Pictures(sampler, settings.batch_size)
     if parts.prefix is not None:
         source = Activations(source, fold_batch_norm(parts.prefix), settings.batch_size)
@@ -91,20 +112,20 @@ def _time_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -
         build_optimizer(settings, 10, scales={}, policy=policy),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
     )
-    # Three steps: the first compiles, the others tell the time.
-    rows = np.resize(train, 3 * settings.batch_size)
+    rows = np.resize(manifest.indices("train"), 3 * settings.batch_size)
     one_hot = np.eye(len(manifest.class_names), dtype="float32")
-    times, asked = [], time.perf_counter()
+    before, after, asked = [], [], time.perf_counter()
     for values, chosen in source.stream(rows, 0):
+        got = time.perf_counter()
         loss = parts.suffix.train_on_batch(values, one_hot[manifest.labels[chosen]])
-        now = time.perf_counter()
-        times.append(now - asked)
-        asked = now
-    steps = settings.epochs * steps_per_epoch(len(train) + len(val), settings.batch_size)
+        before.append(got - asked)
+        asked = time.perf_counter()
+        after.append(asked - got)
     run.say(
-        f"  one real step of '{stage}': loss {float(np.ravel(loss)[0]):.3f}, {min(times):.2f} s"
+        f"  one real step of '{stage}': loss {float(np.ravel(loss)[0]):.3f}, "
+        f"{min(before):.2f} s frozen part, {min(after):.2f} s trained part"
     )
-    return times[0] + steps * min(times)
+    return _Cost(before[0] + after[0], min(before), min(after))
 
 
 def _save_and_reload(run: Run, whole: keras.Model, sampler, manifest: Manifest) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tlpipe.audit.plots import contact_sheet
+from tlpipe.backbones import registry
+from tlpipe.data.augment import load as load_augmentation
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -27,6 +29,12 @@ class PrepareStage(Stage):
         """The content of a pipeline file of the user's own."""
         path = Path(self.settings.augment)
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+    def check(self, run: Run) -> None:
+        """An unknown preset, or a pipeline file that does not work."""
+        backbone = run.pipeline.stages["backbone"]
+        size = backbone.resolution or registry.get(backbone.name).default_size
+        load_augmentation(self.settings.augment, size, self.settings.strength)
 
     def run(self, run: Run) -> str:
         """Writes the pipeline as the run uses it, and a sheet of what the network will see."""

@@ -112,9 +112,9 @@ def train(
         checkpoint.save(file, progress, suffix, optimizer)
         seconds = time.perf_counter() - started
         say(
-            f"  {task.name} epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
-            f"val loss {row['val_loss']:.4f}, val accuracy {row['val_accuracy']:.3f}, "
-            f"{seconds:.1f} s, {waited / seconds:.0%} waiting for data"
+            f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
+            f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
+            f"({seconds:.1f} s, {waited / seconds:.0%} data)"
         )
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"

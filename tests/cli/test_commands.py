@@ -1,0 +1,231 @@
+"""What a person sees: one clear message, the right exit code, nothing half-written."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tlpipe.cli.main as cli
+
+TLPIPE = (sys.executable, "-m", "tlpipe")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tlpipe", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("finetune", "--data", "nowhere"), ["no folder 'nowhere'", "--data"]),
+        (("finetune", "--data", "{file}"), ["is a file"]),
+        (("finetune", "--data", "{empty}"), ["no class sub-folders", "1.jpg"]),
+        (("finetune", "--data", "{data}", "--backbone", "resnet5"), ["did you mean 'resnet50'?"]),
+        (("finetune", "--data", "{data}", "--unfreeze", "blok6"), ["blok6", "'block6'"]),
+        (("finetune", "--data", "{data}", "--unfreeze", "12"), ["12 blocks", "9 blocks"]),
+        (("finetune", "--data", "{data}", "--augment", "lite"), ["lite", "did you mean 'light'?"]),
+        (("finetune", "--data", "{data}", "--weights", "no.h5"), ["no weights file 'no.h5'"]),
+        (("finetune", "--data", "{data}", "--group", "(["), ["(["]),
+        (("finetune", "--data", "{data}", "--set", "head.epocs=3"), ["did you mean 'epochs'?"]),
+        (("finetune", "--data", "{data}", "--out", "{file}"), ["file stands where a folder"]),
+        (("finetune",), ["--data"]),
+        (("run", "none.yaml"), ["no pipeline file 'none.yaml'"]),
+        (("predict", "nowhere", "x.jpg"), ["no run folder 'nowhere'"]),
+        (("predict", "{empty}", "x.jpg"), ["no model at"]),
+        (("evaluate", "{empty}"), ["is not a run folder", "config.yaml"]),
+        (("demo", "solar-cell", "{empty}/x"), ["solar-cells"]),
+        (("backbones", "vgg61"), ["vgg61"]),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, arguments, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    places = {"file": tmp_path / "file", "empty": tmp_path / "empty", "data": small}
+    arguments = [a.format(**places) for a in arguments]
+    if arguments[0] == "finetune" and "--out" not in arguments:
+        arguments += ["--out", str(tmp_path / "run")]
+    code, _, shown = call(*arguments)
+    assert code == 2, shown
+    assert "Traceback" not in shown
+    for word in words:
+        assert word in shown
+    assert not (tmp_path / "run" / "manifest.csv").exists()
+
+
+def test_a_network_too_deep_for_the_pictures_is_refused_before_the_scan(call, tmp_path, small):
+    code, _, shown = call(
+        "finetune", "--data", small, "--out", tmp_path / "r", "--resolution", 48,
+        "--backbone", "inceptionv3", "--weights", "none",
+    )  # fmt: skip
+    assert code == 2
+    assert "48 px are too small" in shown
+    assert "--resolution" in shown
+
+
+def test_a_class_too_small_to_split_says_how_many_are_needed(call, tmp_path, small):
+    from tests.conftest import few
+
+    data = few(small, tmp_path / "few", 2)
+    code, _, shown = call("finetune", "--data", data, "--out", tmp_path / "r")
+    assert code == 2
+    assert "defective" in shown
+    assert "needed" in shown
+
+
+def test_weights_that_are_not_at_hand_name_the_file_and_where_to_put_it(
+    call, tmp_path, small, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    code, _, shown = call(
+        "finetune", "--data", small, "--out", tmp_path / "r", "--backbone", "resnet50"
+    )
+    assert code == 2
+    assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5" in shown
+    assert "--weights" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "The disk is full"),
+        (errno.EACCES, "No permission"),
+        (errno.EROFS, "read-only"),
+    ],
+)
+def test_a_disk_that_refuses_is_one_message_and_no_half_file(
+    call, tmp_path, small, monkeypatch, code, words
+):
+    target = tmp_path / "run"
+
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code), str(target / "manifest.csv"))
+
+    monkeypatch.setattr("tlpipe.pipeline.atomic.os.fsync", refuse)
+    exit_code, _, shown = call("finetune", "--data", small, "--out", target)
+    assert exit_code == 2
+    assert words in shown
+    assert "manifest.csv" in shown
+    assert not [p for p in target.rglob("*") if p.is_file() and p.name not in (".lock", "log.txt")]
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = subprocess.run(
+        [*TLPIPE, "--debug", "finetune", "--data", tmp_path / "no"], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "DataError" in done.stderr
+
+
+def test_help_of_every_command_has_an_example(call):
+    for name in ["finetune", "run", "evaluate", "predict", "backbones", "demo", "doctor", "cache"]:
+        code, shown, _ = call(name, "--help")
+        assert code == 0
+        assert f"tlpipe {name}" in " ".join(shown.split()), name
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nsys.argv = ['tlpipe', '--help']\nimport tlpipe.cli.main as cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'keras', 'tensorflow', 'jax', 'cv2', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_backbones_are_listed_with_what_is_at_hand(call):
+    code, shown, _ = call("backbones")
+    assert code == 0
+    assert "efficientnet_lite0" in shown
+    assert "resnet50" in shown
+    code, shown, _ = call("backbones", "efficientnet_lite0")
+    assert "block7" in shown
+
+
+@pytest.mark.slow
+def test_dry_run_tries_everything_and_writes_nothing(call, tmp_path, small):
+    code, shown, _ = call(
+        "finetune", "--data", small, "--out", tmp_path / "r", "--resolution", 64, "--dry-run"
+    )
+    assert code == 0
+    assert not (tmp_path / "r").exists()
+    for words in ("one real step of 'head'", "one real step of 'unfreeze'", "Estimate:"):
+        assert words in shown
+    assert "the same to the bit" in shown
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path, small):
+    command = [*TLPIPE, "finetune", "--data", small, "--out", tmp_path / "r"]
+    command += ["--resolution", "64", "--head-epochs", "3", "--unfreeze", "none"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    log, deadline = tmp_path / "r" / "log.txt", time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and "head 1/3" in log.read_text()):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"The same command again goes on" in shown
+    assert b"Traceback" not in shown
+    subprocess.run(command, check=True, capture_output=True)
+    assert "resuming after epoch" in log.read_text()
+
+
+@pytest.mark.slow
+def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
+    run = tmp_path / "r"
+    code, shown, _ = call(
+        "finetune", "--data", small, "--out", run, "--resolution", 64, "--head-epochs", 2,
+        "--unfreeze", "none",
+    )  # fmt: skip
+    assert code == 0
+    assert "Done" in shown
+
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    picture = sorted((small / "defective").iterdir())[0]
+    code, shown, aside = call("predict", run, picture, tmp_path / "broken.jpg", "--format", "jsonl")
+    assert code == 0
+    good, bad = map(json.loads, shown.splitlines())
+    assert good["label"] in ("defective", "functional")
+    assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert bad["error"]
+    assert "1 of 2 files could not be read" in aside
+
+    code, shown, _ = call("predict", run, small, "--format", "csv", "--out", tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "path,predicted,p:defective,p:functional,error"
+    assert len(lines) == 81
+
+    code, again, _ = call("evaluate", run)
+    metrics = json.loads((run / "metrics.json").read_text())["test"]
+    assert f"accuracy {metrics['accuracy']:.3f}" in again
+
+    code, shown, _ = call("evaluate", run, "--data", small)
+    assert code == 0
+    other = json.loads((run / "evaluations" / small.name / "metrics.json").read_text())
+    assert other["n"] == 80
+
+    (tmp_path / "other" / "cat").mkdir(parents=True)
+    (tmp_path / "other" / "dog").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "other" / name / "1.png").write_bytes(picture.read_bytes())
+    code, _, shown = call("evaluate", run, "--data", tmp_path / "other")
+    assert code == 2
+    assert "'cat'" in shown
+    assert "defective, functional" in shown
