@@ -66,3 +66,13 @@ def test_describe_counts_every_parameter_once():
     assert found["parameters"] == 939120
     assert sum(block["parameters"] for block in found["blocks"]) == found["parameters"]
     assert found["features"] == found["blocks"][-1]["output_shape"] == (7, 7, 576)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "vgg16", "mobilenetv2", "resnet50"])
+def test_the_listed_parameters_and_blocks_are_those_of_the_network(name):
+    row = next(row for row in catalogue.rows() if row["name"] == name)
+    assert {key: row[key] for key in ("parameters", "blocks")} == catalogue.facts_of(name)
+
+
+def test_every_backbone_is_listed():
+    assert [row["name"] for row in catalogue.rows()] == registry.names()

@@ -142,7 +142,7 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\nsys.argv = ['tlpipe', '--help']\nimport tlpipe.cli.main as cli\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'keras', 'tensorflow', 'jax', 'cv2', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'keras', 'tensorflow', 'jax', 'cv2', 'sklearn'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

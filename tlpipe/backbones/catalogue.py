@@ -1,8 +1,16 @@
-"""What ``tlpipe backbones`` shows: the list without building anything, one network in detail."""
+"""What ``tlpipe backbones`` shows: the list without building anything, one network in detail.
+
+Building all networks takes minutes, so their parameters and blocks lie in ``facts.json``, which
+``python -m tlpipe.backbones.catalogue`` makes anew; a test compares it with the networks.
+"""
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+import keras
 
 from tlpipe.backbones import registry
 from tlpipe.backbones.blocks import find_blocks
@@ -10,18 +18,23 @@ from tlpipe.backbones.build import build
 from tlpipe.backbones.keras_weights import cached_file
 from tlpipe.backbones.lite_weights import bundle_path
 from tlpipe.backbones.registry import Spec
+from tlpipe.pipeline.atomic import read_json, write_json
+
+FACTS = Path(str(files("tlpipe.backbones").joinpath("facts.json")))
 
 
 def rows() -> list[dict[str, Any]]:
-    """One row a backbone: name, family, size (of its input, in pixels), and weights.
+    """One row a backbone: name, size (of its input, in pixels), parameters, blocks and weights.
 
+    ``parameters`` are those of the network without its head, ``blocks`` how many it has, and
     ``weights`` is ``bundled`` (in the install), ``cached`` (downloaded by Keras before) or ``no``.
     """
+    facts = read_json(FACTS)
     return [
         {
             "name": spec.name,
-            "family": spec.family,
             "size": spec.default_size,
+            **facts[spec.name],
             "weights": weights_at_hand(spec),
         }
         for spec in map(registry.get, registry.names())
@@ -67,3 +80,17 @@ def describe(name: str) -> dict[str, Any]:
             for block in find_blocks(model)
         ],
     }
+
+
+def facts_of(name: str) -> dict[str, int]:
+    """What ``facts.json`` holds of one backbone: parameters, and the number of blocks."""
+    facts = describe(name)
+    return {"parameters": facts["parameters"], "blocks": len(facts["blocks"])}
+
+
+if __name__ == "__main__":
+    made = {}
+    for known in registry.names():
+        made[known] = facts_of(known)
+        keras.backend.clear_session()
+    write_json(FACTS, made)

@@ -34,10 +34,21 @@ def backbones(
 
     console = Console()
     if name is None:
-        table = Table("name", "family", "input", "parameters", "blocks", "weights at hand")
+        table = Table("name", "input px", "parameters", "MB", "blocks", "weights at hand")
         for row in catalogue.rows():
-            table.add_row(*(str(row[key]) for key in row))
+            millions, size = row["parameters"] / 1e6, 4 * row["parameters"] / 1e6
+            table.add_row(
+                row["name"],
+                str(row["size"]),
+                f"{millions:.1f} M",
+                f"{size:.0f}",
+                str(row["blocks"]),
+                row["weights"],
+            )
         console.print(table)
+        console.print(
+            "Weights that are not at hand are downloaded by Keras, or given: --weights PATH"
+        )
         return
     facts = catalogue.describe(name)
     console.print(
@@ -46,6 +57,6 @@ def backbones(
     )
     table = Table("block", "output", "parameters", title="blocks, from input to output")
     for block in facts["blocks"]:
-        shape = " x ".join(str(n) for n in block["shape"])
+        shape = " x ".join(str(n) for n in block["output_shape"])
         table.add_row(block["name"], shape, f"{block['parameters']:,}")
     console.print(table)

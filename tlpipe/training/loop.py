@@ -95,13 +95,13 @@ def train(
     while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
         epoch = progress.epoch
-        loss, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
+        loss, rate, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
         row = {
             "step": task.name,
             "epoch": epoch + 1,
             "loss": loss,
             **_validate(task),
-            "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            "learning_rate": rate,
         }
         score = _monitored(row, settings.monitor)
         progress.epoch += 1
@@ -141,12 +141,13 @@ def _exhausted(progress: checkpoint.Progress, patience: int) -> bool:
     return progress.epoch - progress.best_epoch >= patience
 
 
-def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, float]:
+def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, float, float]:
+    """Mean loss, the learning rate in the middle, and seconds spent waiting for pictures."""
     order = epoch_order(task.train, seed=seed, epoch=epoch)
     steps = steps_per_epoch(len(order), settings.batch_size)
     one_hot = np.eye(task.classes, dtype="float32")
     task.suffix.reset_metrics()
-    total, waited = 0.0, task.source.waited
+    total, rate, waited = 0.0, 0.0, task.source.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
         labels = task.labels[rows]
         logs = task.suffix.train_on_batch(
@@ -164,8 +165,10 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
                 f"{settings.learning_rate / 10:g}, or use --precision float32",
             )
         total += loss * len(rows)
+        if step == steps // 2:
+            rate = float(keras.ops.convert_to_numpy(task.suffix.optimizer.learning_rate))
         advance(epoch * steps + step + 1, settings.epochs * steps, f"loss {loss:.3f}")
-    return total / len(order), task.source.waited - waited
+    return total / len(order), rate, task.source.waited - waited
 
 
 def _validate(task: Task) -> dict[str, float | None]:

@@ -1,0 +1,72 @@
+import keras
+import numpy as np
+import pytest
+
+from tlpipe.config.settings import Prepare
+from tlpipe.training import cache
+
+TRAIN, PLAIN = np.arange(5), np.arange(5, 7)
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path))
+
+
+def prefix(seed=0):
+    x = keras.Input((4, 4, 3))
+    start = keras.initializers.GlorotUniform(seed=seed)
+    return keras.Model(x, keras.layers.Conv2D(2, 3, kernel_initializer=start)(x))
+
+
+def plan(settings=None, model=None, **facts):
+    model = model or prefix()
+    return cache.plan(
+        settings or Prepare(),
+        model,
+        [model.output],
+        train=TRAIN,
+        plain=PLAIN,
+        facts={"split": "abc", **facts},
+    )
+
+
+def test_views_and_rounding_do_not_depend_on_whether_there_is_room():
+    stored, refused = plan(), plan(Prepare(cache_size=1e-9))
+    assert stored.stores
+    assert not refused.stores
+    assert (stored.views, stored.dtype) == (refused.views, refused.dtype) == (4, "float16")
+    assert "cache_size" in refused.sentence
+
+
+def test_off_means_a_new_view_every_epoch_and_no_rounding():
+    off = plan(Prepare(cache="off"))
+    assert (off.views, off.dtype, off.stores) == (None, "float32", [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: plan(model=prefix(seed=1)),
+        lambda: plan(split="def"),
+        lambda: plan(augmentation="strong"),
+        lambda: plan(Prepare(cache_dtype="float32")),
+        lambda: plan(Prepare(cache=2)),
+    ],
+)
+def test_whatever_changes_the_activations_changes_the_place(other):
+    assert plan().stores[0].folder == plan().stores[0].folder
+    assert plan().stores[0].folder != other().stores[0].folder
+
+
+def test_the_least_recently_used_goes_first_and_clear_takes_all():
+    folders = [plan(split=name).stores[0].folder for name in "abc"]
+    for number, folder in enumerate(folders):
+        (folder / "values.bin").write_bytes(bytes(100_000))
+        (folder / "used").write_text(f"2026-01-0{3 - number}")
+    cache.make_room(50_000, 300_000, keep=[folders[0].name])
+    assert [folder.exists() for folder in folders] == [True, True, True]
+    cache.make_room(150_000, 300_000, keep=[folders[0].name])
+    assert [folder.exists() for folder in folders] == [True, True, False]
+    assert cache.clear() >= 200_000
+    assert cache.stored() == []
