@@ -76,6 +76,15 @@ def open_run(
     """The run that :func:`run_pipeline` would work on; nothing is written yet."""
     where = None if isinstance(source, dict) else source
     raw = source if isinstance(source, dict) else read_yaml(Path(source))
-    pipeline = validate(override(raw, assignments), where=where)
+    pipeline = validate(_with_whole_path(override(raw, assignments)), where=where)
     folder = Path(out) if out is not None else default_folder(pipeline)
     return Run(folder, pipeline, console)
+
+
+def _with_whole_path(raw: dict[str, Any]) -> dict[str, Any]:
+    """The data folder as an absolute path, so that a run can be evaluated from anywhere."""
+    scan = (raw.get("stages") or {}).get("scan")
+    if not isinstance(scan, dict) or not isinstance(scan.get("data"), str):
+        return raw
+    data = str(Path(scan["data"]).absolute())
+    return {**raw, "stages": {**raw["stages"], "scan": {**scan, "data": data}}}

@@ -17,8 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError, inspect
-from tlpipe.data.scan import Picture, Progress, usable_cores
+from tlpipe.data.scan import Picture, Progress
 from tlpipe.errors import DataError
 
 SIDE = 128

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -10,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from tlpipe.data.cores import usable_cores
 from tlpipe.data.sample import Sampler
 from tlpipe.errors import ConfigError
 
@@ -92,13 +92,6 @@ def epoch_order(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     # The spawn key keeps this stream apart from those of the pictures, which have three numbers.
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
     return stream.permutation(np.asarray(indices, dtype=np.int64))
-
-
-def usable_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _produce(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError, inspect
 from tlpipe.data.folder import Found, Listing
 
@@ -97,13 +97,6 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     low = cv2.dct(gray)[1:9, 1:9]
     return np.packbits(low > np.median(low)).tobytes().hex()
-
-
-def usable_cores() -> int:
-    """The cores this process may use: a container may have fewer than its machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _look(root: Path, file: Found) -> Picture | BadFile:

@@ -1,0 +1,160 @@
+"""Seconds to a fine-tuned model: the Keras transfer-learning guide's loop against tlpipe.
+
+    python benchmarks/time_to_accuracy.py --seeds 3
+
+Both get the same backbone and weights (EfficientNet-Lite0), the same split (tlpipe's manifest), the
+same epochs and the same freeze boundary. The guide's loop is the one of keras.io/guides/
+transfer_learning: a directory loader, flip and rotation layers, a frozen base, `fit`, then the top
+layers unfrozen and `fit` at 1e-5. Each run has a process of its own; tlpipe starts with an empty
+activation cache. The clock starts before the first picture is read and ends with the trained model;
+evaluation on the test part is not counted. tlpipe's scan and split are counted apart: the guide has
+no such thing, and both use the split they make.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import common
+
+BLOCKS = 3
+
+
+def guide(root: Path, manifest_path: Path, epochs: int, seed: int) -> dict:
+    import keras
+    import numpy as np
+
+    from tlpipe.backbones.blocks import boundary
+    from tlpipe.backbones.build import build
+    from tlpipe.data.manifest import Manifest
+    from tlpipe.metrics.scores import summary
+
+    keras.utils.set_random_seed(seed)
+    manifest = Manifest.read(manifest_path, root=root)
+    folder = Path(tempfile.mkdtemp())
+    for picture in manifest.pictures:
+        link = folder / picture.split / picture.path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((root / picture.path).resolve())
+    size = 224
+    backbone = build("efficientnet_lite0").model
+    cut = boundary(backbone, BLOCKS)
+    # The guide's model takes floats; its preprocessing is a layer in front of the nested base.
+    preprocess = backbone.get_layer("preprocess")
+    base = keras.Model(preprocess.output, backbone.output, name="base")
+    frozen = {layer.name for layer in keras.Model(preprocess.output, cut.tensor).layers}
+
+    start = time.perf_counter()
+
+    def load(part, shuffle):
+        return keras.utils.image_dataset_from_directory(
+            folder / part, image_size=(size, size), batch_size=32, shuffle=shuffle, seed=seed,
+            label_mode="categorical", verbose=False, class_names=manifest.class_names,
+        ).prefetch(2)  # fmt: skip
+
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.RandomFlip("horizontal", seed=seed)(inputs)
+    x = keras.layers.RandomRotation(0.1, seed=seed)(x)
+    x = keras.layers.Rescaling.from_config(preprocess.get_config())(x)
+    base.trainable = False
+    x = base(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2, seed=seed)(x)
+    model = keras.Model(inputs, keras.layers.Dense(len(manifest.class_names))(x))
+    train, val = load("train", True), load("val", False)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"])
+    model.fit(train, epochs=epochs, validation_data=val, verbose=0)
+    middle = time.perf_counter()
+    base.trainable = True
+    for layer in base.layers:
+        layer.trainable = layer.name not in frozen
+    model.compile(keras.optimizers.Adam(1e-5), loss, metrics=["accuracy"])
+    model.fit(train, epochs=epochs, validation_data=val, verbose=0)
+    end = time.perf_counter()
+    test = load("test", False)
+    probabilities = keras.ops.softmax(model.predict(test, verbose=0))
+    labels = np.concatenate([np.argmax(y, axis=1) for _, y in test])
+    scores = summary(labels, keras.ops.convert_to_numpy(probabilities), manifest.class_names)
+    return {"step_two": middle - start, "step_three": end - middle, **_scores(scores)}
+
+
+def tlpipe(root: Path, out: Path, epochs: int, seed: int) -> dict:
+    os.environ["TLPIPE_CACHE"] = tempfile.mkdtemp()
+    import tlpipe
+    from tlpipe.pipeline.atomic import read_json
+
+    run = tlpipe.finetune(
+        root,
+        out=out,
+        seed=seed,
+        head={"epochs": epochs, "patience": epochs},
+        unfreeze={"epochs": epochs, "patience": epochs, "blocks": BLOCKS},
+    )
+    seconds = {name: entry["seconds"] for name, entry in run.state().items()}
+    return {
+        "scan_and_split": seconds["scan"] + seconds["split"],
+        "step_two": seconds["backbone"] + seconds["prepare"] + seconds["head"],
+        "step_three": seconds["unfreeze"] + seconds["select"],
+        **_scores(read_json(run.path("metrics.json"))["test"]),
+    }
+
+
+def _scores(scores: dict) -> dict:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return {"accuracy": scores["accuracy"], "auc": scores["auc"], "peak_memory_mb": round(peak)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--data", help="folder of pictures; the solar cells when not given")
+    parser.add_argument("--name", default="time_to_accuracy")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        who, root, out, seed = arguments.one
+        if who == "guide":
+            result = guide(Path(root), Path(out) / "manifest.csv", arguments.epochs, int(seed))
+        else:
+            result = tlpipe(Path(root), Path(out), arguments.epochs, int(seed))
+        print(json.dumps(result))
+        return
+    work = Path(tempfile.mkdtemp())
+    root = Path(arguments.data) if arguments.data else work / "solar-cells"
+    if not arguments.data:
+        from tlpipe.demo import lay_out
+
+        lay_out("solar-cells", root)
+    rows = {"tlpipe": [], "guide": []}
+    for seed in range(arguments.seeds):
+        for who in rows:
+            row = common.in_a_process(
+                Path(__file__), "--epochs", str(arguments.epochs),
+                "--one", who, str(root), str(work / f"run{seed}"), str(seed),
+            )  # fmt: skip
+            row["training_seconds"] = row["step_two"] + row["step_three"]
+            rows[who].append(row)
+            print(who, seed, row, flush=True)
+    ratios = {
+        key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
+        for key in ("step_two", "step_three", "training_seconds", "process_seconds")
+    }
+    means = {
+        who: {key: sum(row[key] for row in found) / len(found) for key in ("accuracy", "auc")}
+        for who, found in rows.items()
+    }
+    result = {"epochs": arguments.epochs, "rows": rows, "ratios": ratios, "means": means}
+    print(json.dumps({"ratios": ratios, "means": means}, indent=2))
+    print(common.save(arguments.name, result))
+
+
+if __name__ == "__main__":
+    main()
