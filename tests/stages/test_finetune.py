@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from tlpipe.backbones.build import build
 from tlpipe.config.load import FINETUNE
 from tlpipe.data.manifest import Manifest
 from tlpipe.pipeline.atomic import read_json
+from tlpipe.training import cache
+from tlpipe.training.activations import Activations
 from tlpipe.training.checkpoint import load_weights
 
 pytestmark = pytest.mark.slow
@@ -117,6 +120,17 @@ def test_the_predictions_file_is_what_predict_says(run, small):
     said = tlpipe.load(run.folder).predict(small / row["path"])[0]
     written = [float(row[f"p:{name}"]) for name in ("defective", "functional")]
     np.testing.assert_allclose(said.probabilities, written, rtol=1e-6)
+
+
+def test_step_three_reads_what_step_two_stored(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "cache"))
+    tlpipe.finetune(small, out=tmp_path / "run", **quick(unfreeze={"epochs": 1}))
+    stored = {tuple(entry["facts"]["shape"]): entry for entry in cache.stored()}
+    assert set(stored) == {(1280,), (2, 2, 192)}
+    before = (Path(stored[2, 2, 192]["folder"]) / "values.bin").stat().st_mtime_ns
+    monkeypatch.setattr(Activations, "_compute", None)
+    tlpipe.finetune(small, out=tmp_path / "run", **quick(unfreeze={"epochs": 2}))
+    assert (Path(stored[2, 2, 192]["folder"]) / "values.bin").stat().st_mtime_ns == before
 
 
 def test_plain_keras_reads_the_model_without_tlpipe(run):

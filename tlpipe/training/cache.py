@@ -106,12 +106,14 @@ def plan(
 
 
 def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
+    # Only what leads to this tensor counts, so that step three finds what step two stored for it.
+    path = keras.Model(prefix.input, tensor)
     parts = {
         "version": VERSION,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "weights": fingerprint(prefix.weights),
-        "layers": [type(layer).__name__ for layer in prefix.layers],
+        "weights": fingerprint(path.weights),
+        "layers": [type(layer).__name__ for layer in path.layers],
         "shape": list(tensor.shape[1:]),
         "dtype": dtype,
         "views": views,
