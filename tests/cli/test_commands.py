@@ -30,14 +30,14 @@ def call(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("finetune", "--data", "nowhere"), ["no folder 'nowhere'", "--data"]),
+        (("finetune", "--data", "nowhere"), ["There is no folder", "nowhere", "--data"]),
         (("finetune", "--data", "{file}"), ["is a file"]),
         (("finetune", "--data", "{empty}"), ["no class sub-folders", "1.jpg"]),
         (("finetune", "--data", "{data}", "--backbone", "resnet5"), ["did you mean 'resnet50'?"]),
         (("finetune", "--data", "{data}", "--unfreeze", "blok6"), ["blok6", "'block6'"]),
         (("finetune", "--data", "{data}", "--unfreeze", "12"), ["12 blocks", "9 blocks"]),
         (("finetune", "--data", "{data}", "--augment", "lite"), ["lite", "did you mean 'light'?"]),
-        (("finetune", "--data", "{data}", "--weights", "no.h5"), ["no weights file 'no.h5'"]),
+        (("finetune", "--data", "{data}", "--weights", "no.h5"), ["no.h5", "does not exist"]),
         (("finetune", "--data", "{data}", "--group", "(["), ["(["]),
         (("finetune", "--data", "{data}", "--set", "head.epocs=3"), ["did you mean 'epochs'?"]),
         (("finetune", "--data", "{data}", "--out", "{file}"), ["file stands where a folder"]),

