@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     # Keras takes seconds to import: it waits until somebody trains or predicts.
     if name in __all__:
+        from tlpipe.backend import import_backend
+
+        import_backend()
         from tlpipe import api
 
         return getattr(api, name)

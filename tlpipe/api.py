@@ -11,7 +11,7 @@ from tlpipe.artifact.classifier import Classifier, load
 from tlpipe.config.load import FINETUNE, override, read_yaml, validate
 from tlpipe.config.runs import default_folder
 from tlpipe.pipeline.run import Run
-from tlpipe.pipeline.runner import execute
+from tlpipe.pipeline.runner import execute, preflight
 from tlpipe.stages.announce import announce
 from tlpipe.stages.registry import make_stages
 
@@ -23,7 +23,7 @@ def finetune(
     *,
     out: str | Path | None = None,
     seed: int = 0,
-    console: Console | None = None,
+    quiet: bool = False,
     **settings: Any,
 ) -> Run:
     """The three-step recipe on a folder of pictures.
@@ -32,7 +32,7 @@ def finetune(
         data: folder with one sub-folder a class.
         out: run folder; ``runs/NAME-DATE`` when None. The same call again resumes or skips.
         seed: drives everything random.
-        console: where progress is shown; nowhere when None.
+        quiet: show nothing; ``log.txt`` has it all the same.
         settings: values by stage, such as ``head={"epochs": 4}, unfreeze={"blocks": 2}``.
 
     Returns:
@@ -43,7 +43,7 @@ def finetune(
     """
     raw = {**FINETUNE, "seed": seed, "stages": {**FINETUNE["stages"], **settings}}
     raw["stages"]["scan"] = {**raw["stages"]["scan"], "data": str(data)}
-    return run_pipeline(raw, out=out, console=console)
+    return run_pipeline(raw, out=out, console=Console(quiet=quiet))
 
 
 def run_pipeline(
@@ -60,8 +60,10 @@ def run_pipeline(
 
 def execute_run(run: Run) -> Run:
     """Says what it will do, runs what is not finished, and says where the results are."""
+    stages = make_stages(run.pipeline)
+    preflight(run, stages)
     announce(run)
-    execute(run, make_stages(run.pipeline))
+    execute(run, stages)
     run.say(f"Done. Everything is in {run.folder}; start with {run.path('README.md')}")
     return run
 

@@ -62,7 +62,18 @@ def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, argumen
     assert "Traceback" not in shown
     for word in words:
         assert word in shown
-    assert not (tmp_path / "run" / "manifest.csv").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_link_that_leads_nowhere_is_named_and_set_aside(call, tmp_path, small):
+    from tests.conftest import few
+
+    data = few(small, tmp_path / "cells", 12)
+    (data / "defective" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "split.yaml").write_text("stages: {scan: {}, split: {}}")
+    code, shown, _ = call("run", tmp_path / "split.yaml", "--data", data, "--out", tmp_path / "run")
+    assert code == 0
+    assert "set aside: defective/gone.png" in shown
 
 
 def test_a_network_too_deep_for_the_pictures_is_refused_before_the_scan(call, tmp_path, small):
@@ -218,6 +229,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
 
     code, shown, _ = call("evaluate", run, "--data", small)
     assert code == 0
+    assert "68 of these 80 pictures were used in training" in " ".join(shown.split())
     other = json.loads((run / "evaluations" / small.name / "metrics.json").read_text())
     assert other["n"] == 80
 

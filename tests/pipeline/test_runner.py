@@ -1,7 +1,6 @@
-import multiprocessing
 import os
-import signal
-import time
+import subprocess
+import sys
 
 import pytest
 
@@ -110,25 +109,28 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["model.bin"]
 
 
-def _hold(folder, ready):
-    with new_run(folder).locked():
-        ready.set()
-        time.sleep(60)
+HOLD = """
+import sys, time
+from pathlib import Path
+from tlpipe.config.settings import Pipeline
+from tlpipe.pipeline.run import Run
+with Run(Path(sys.argv[1]), Pipeline(stages={})).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_second_run_is_told_who_holds_the_folder_and_a_killed_one_frees_it(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path, ready))
-    holder.start()
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        assert ready.wait(30)
+        assert holder.stdout.readline() == "held\n"
         with pytest.raises(RunError, match=f"process {holder.pid}") as caught:
             execute(new_run(tmp_path), stages())
         assert "--out" in str(caught.value)
     finally:
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.join()
+        holder.kill()
+        holder.communicate()
     assert actions(execute(new_run(tmp_path), stages())) == ["run", "run"]
 
 

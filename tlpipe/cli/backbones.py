@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from typer import Argument
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -34,7 +34,8 @@ def backbones(
 
     console = Console()
     if name is None:
-        table = Table("name", "input px", "parameters", "MB", "blocks", "weights at hand")
+        name_column = Column("name", no_wrap=True)
+        table = Table(name_column, "input", "parameters", "MB", "blocks", "weights")
         for row in catalogue.rows():
             millions, size = row["parameters"] / 1e6, 4 * row["parameters"] / 1e6
             table.add_row(
@@ -47,7 +48,7 @@ def backbones(
             )
         console.print(table)
         console.print(
-            "Weights that are not at hand are downloaded by Keras, or given: --weights PATH"
+            "input in pixels; weights: bundled with the install, cached by Keras, or none yet"
         )
         return
     facts = catalogue.describe(name)

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 EPILOG = """
 [bold]Examples[/bold]

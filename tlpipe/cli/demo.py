@@ -24,7 +24,7 @@ def demo(
     name: Annotated[str, Argument(help="solar-cells")],
     directory: Annotated[Path, Argument(help="A new folder.")],
 ) -> None:
-    """Lay out real pictures to try tlpipe on; needs `pip install 'tlpipe[demo]'`."""
+    """Lay out real pictures to try tlpipe on; needs the demo extra (see README)."""
     from tlpipe.demo import lay_out
 
     result = lay_out(name, directory)

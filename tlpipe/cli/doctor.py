@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 EPILOG = """
 [bold]Example[/bold]

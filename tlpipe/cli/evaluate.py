@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from typer import Argument, Option
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 EPILOG = """
 [bold]Examples[/bold]

@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
+from tlpipe.config.settings import Backbone, Head, Prepare, Settings, UnfreezeSettings
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -39,6 +40,10 @@ SHORTHANDS = {
 }
 
 
+def _with_default(text: str, settings: type[Settings], name: str) -> str:
+    return rf"{text} \[default: {settings.model_fields[name].default}]"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
     app.command("finetune", epilog=EPILOG)(finetune)
@@ -48,29 +53,61 @@ def finetune(
     data: Annotated[str, Option(help="Folder with one sub-folder a class.")],
     out: Out = None,
     seed: Seed = None,
-    backbone: Annotated[str | None, Option(help="See `tlpipe backbones`.")] = None,
-    weights: Annotated[
-        str | None, Option(help="auto, bundled, imagenet, none, or a weights file.")
+    backbone: Annotated[
+        str | None, Option(help=_with_default("See `tlpipe backbones`.", Backbone, "name"))
     ] = None,
-    resolution: Annotated[int | None, Option(help="Side of the input in pixels.")] = None,
+    weights: Annotated[
+        str | None,
+        Option(
+            help=_with_default("auto, bundled, imagenet, none, or a file.", Backbone, "weights")
+        ),
+    ] = None,
+    resolution: Annotated[
+        int | None, Option(help="Side of the input in pixels. \\[default: the backbone's own]")
+    ] = None,
     unfreeze: Annotated[
-        str | None, Option(help="Blocks from the top, a block's name, all, or none.")
+        str | None,
+        Option(
+            help=_with_default(
+                "Blocks from the top, a block's name, all, none.", UnfreezeSettings, "blocks"
+            )
+        ),
     ] = None,
     augment: Annotated[
-        str | None, Option(help="none, light, medium, strong, or a pipeline file.")
+        str | None,
+        Option(
+            help=_with_default(
+                "none, light, medium, strong, or a pipeline file.", Prepare, "augment"
+            )
+        ),
     ] = None,
-    head_epochs: Annotated[int | None, Option(help="Epochs of step two.")] = None,
-    unfreeze_epochs: Annotated[int | None, Option(help="Epochs of step three.")] = None,
-    batch_size: Annotated[int | None, Option(help="Pictures a training step.")] = None,
+    head_epochs: Annotated[
+        int | None, Option(help=_with_default("Epochs with the backbone frozen.", Head, "epochs"))
+    ] = None,
+    unfreeze_epochs: Annotated[
+        int | None,
+        Option(
+            help=_with_default("Epochs with the top blocks unfrozen.", UnfreezeSettings, "epochs")
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, Option(help=_with_default("Pictures a training step.", Head, "batch_size"))
+    ] = None,
     balance: Annotated[
         bool | None, Option("--balance/--no-balance", help="Weigh rare classes more.")
     ] = None,
     group: Annotated[
         str | None, Option(help="Regular expression: pictures with equal matches stay together.")
     ] = None,
-    precision: Annotated[str | None, Option(help="auto, float32, bfloat16 or float16.")] = None,
+    precision: Annotated[
+        str | None,
+        Option(help=_with_default("auto, float32, bfloat16 or float16.", Backbone, "precision")),
+    ] = None,
     cache: Annotated[
-        str | None, Option(help="Augmented views kept: auto, off, or a number.")
+        str | None,
+        Option(
+            help=_with_default("Augmented views kept: auto, off, or a number.", Prepare, "cache")
+        ),
     ] = None,
     set_: Set = None,
     dry_run: DryRun = False,

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from tlpipe import __version__
 from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, predict, run
 from tlpipe.errors import TlpipeError
+from tlpipe.pipeline import interrupt
 
 app = typer.Typer(
     name="tlpipe",
@@ -50,13 +51,13 @@ def main() -> None:
     debug = "--debug" in sys.argv or "TLPIPE_DEBUG" in os.environ
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     error = Console(stderr=True)
+    interrupt.install()
     try:
         code = app(args=arguments, standalone_mode=False)
     except TyperException as problem:
         problem.show()
         code = 2
     except (typer.Abort, KeyboardInterrupt):
-        error.print("\nStopped. The same command again goes on where this one left off.")
         code = 130
     except TlpipeError as problem:
         if debug:
@@ -70,6 +71,8 @@ def main() -> None:
         place = problem.filename or "the run folder"
         _show(error, f"Error: {what}\n  where: {place}\n  next:  {todo}")
         code = 2
+    if code == 130:
+        error.print("\nStopped. The same command again goes on where this one left off.")
     sys.exit(code or 0)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument, Option
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -53,10 +53,11 @@ def predict(
     from rich.progress import Progress
 
     import_backend()
-    from tlpipe.artifact.classifier import load
+    from tlpipe.artifact.classifier import find_pictures, load
     from tlpipe.pipeline.atomic import write_text
 
     classifier = load(run)
+    find_pictures(pictures)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("predicting", total=None)
         found = classifier.predict(

@@ -8,10 +8,10 @@ import yaml
 from rich.console import Console
 from typer import Option
 
-from tlpipe.cli.backend import import_backend
+from tlpipe.backend import import_backend
 
 Out = Annotated[str | None, Option(help="Run folder; runs/NAME-DATE when not given.")]
-Seed = Annotated[int | None, Option(help="Drives everything random. [default: 0]")]
+Seed = Annotated[int | None, Option(help="Drives everything random. \\[default: 0]")]
 Set = Annotated[
     list[str] | None, Option("--set", help="Any setting, as stage.key=value; may be repeated.")
 ]

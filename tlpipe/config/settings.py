@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -34,6 +35,14 @@ class Split(Settings):
         None,
         description="regular expression on the path; pictures with equal matches stay together",
     )
+
+    @model_validator(mode="after")
+    def _is_a_regular_expression(self):
+        try:
+            re.compile(self.group or "")
+        except re.error as error:
+            raise ValueError(f"group = {self.group!r} is no regular expression: {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _sums_to_one(self):

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tlpipe.config.settings import Pipeline
 from tlpipe.errors import RunError
+from tlpipe.pipeline import interrupt
 from tlpipe.pipeline.atomic import read_json, write_json
 
 STATE = "stages/state.json"
@@ -98,6 +99,7 @@ class Run:
             task = bar.add_task(label, total=1, note="")
 
             def advance(done: int, total: int, note: str = "") -> None:
+                interrupt.check()
                 bar.update(task, completed=done, total=total, note=f"  {note}" if note else "")
 
             yield advance

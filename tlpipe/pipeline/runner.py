@@ -56,17 +56,23 @@ def _decide(run: Run, stage: Stage, key: str, finished: dict | None) -> tuple[st
     return "run", "its settings, its input or the data changed"
 
 
+def preflight(run: Run, stages: list[Stage]) -> None:
+    """Checks all stages that will run, before the run folder is touched.
+
+    A misspelt name then costs seconds and not hours, and leaves nothing behind.
+    """
+    for item in plan(run, stages):
+        if item.action != "skip":
+            item.stage.check(run)
+
+
 def execute(run: Run, stages: list[Stage]) -> list[Planned]:
     """Runs what has to be run, under the folder's lock; returns what was done.
 
-    All stages that will run are checked before the first one runs, so that a misspelt name costs
-    seconds and not hours. A stage counts as finished once everything it writes is in place.
+    A stage counts as finished once everything it writes is in place.
     """
     with run.locked():
         planned = plan(run, stages)
-        for item in planned:
-            if item.action != "skip":
-                item.stage.check(run)
         write_text(run.path("config.yaml"), dump(run.pipeline))
         for number, item in enumerate(planned, 1):
             stage, label = item.stage, f"[{number}/{len(planned)}] {item.stage.name}"

@@ -82,4 +82,6 @@ def headline(metrics: dict) -> str:
         value, interval = metrics[key], metrics["intervals"][key]
         if value is not None and interval is not None:
             shown.append(f"{name} {value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]")
-    return ", ".join(shown)
+    support = {name: row["support"] for name, row in metrics["per_class"].items()}
+    common = max(support, key=support.get)
+    return f"{', '.join(shown)} (always '{common}': {support[common] / metrics['n']:.3f})"

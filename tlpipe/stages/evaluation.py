@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -103,8 +104,27 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
     )
     write_json(target / "metrics.json", metrics)
     show(metrics, console)
+    _warn_of_training_pictures(run, found.pictures, labels, probabilities, classifier, console)
     console.print(f"written to {target}", highlight=False)
     return metrics
+
+
+def _warn_of_training_pictures(run, pictures, labels, probabilities, classifier, console) -> None:
+    """Says how many of the pictures the model was trained on, and the score without them."""
+    known = {p.sha256 for p in open_manifest(run).pictures if p.split in ("train", "val")}
+    new = np.array([picture.sha256 not in known for picture in pictures])
+    if new.all():
+        return
+    console.print(
+        f"Warning: {(~new).sum()} of these {len(new)} pictures were used in training; "
+        "this score flatters the model.",
+        style="yellow",
+    )
+    if new.any():
+        rest = with_intervals(
+            np.asarray(labels)[new], probabilities[new], classifier.class_names, seed=run.seed
+        )
+        console.print(f"Without them: {headline(rest)}", markup=False, highlight=False)
 
 
 def show(metrics: dict, console: Console) -> None:

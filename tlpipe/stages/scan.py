@@ -20,6 +20,10 @@ BAD = "bad_files.csv"
 DUPLICATES = "duplicates.csv"
 
 
+# Pictures that people have and that can't be read here.
+UNSUPPORTED = (".heic", ".heif", ".avif", ".jxl", ".raw", ".dng", ".cr2", ".nef")
+
+
 class ScanStage(Stage):
     """Folder of pictures to a list of sound ones with sizes and hashes."""
 
@@ -31,8 +35,11 @@ class ScanStage(Stage):
         if self.settings.data is None:
             return None
         listing = list_folder(Path(self.settings.data))
-        stats = ((path, (listing.root / path).stat()) for path, _, _ in listing.files)
-        return [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        return [_stamp(listing.root, path) for path, _, _ in listing.files]
+
+    def check(self, run: Run) -> None:
+        """No folder was given."""
+        data_root(run)
 
     def run(self, run: Run) -> str:
         """Decodes everything in parallel, then looks for duplicates."""
@@ -76,7 +83,8 @@ class ScanStage(Stage):
         if len(found.bad) > 12:
             run.say(f"  ... and {len(found.bad) - 12} more, all in {BAD}", style="yellow")
         for ending, count in sorted(listing.ignored.items()):
-            run.say(f"  ignored: {count} file(s) {ending}", style="yellow")
+            hint = ": convert them to JPEG to use them" if ending in UNSUPPORTED else ""
+            run.say(f"  ignored: {count} file(s) {ending}{hint}", style="yellow")
         for name in listing.empty_classes:
             run.say(f"  ignored: class '{name}' holds no pictures", style="yellow")
         conflicts = sum(group.conflict for group in groups)
@@ -89,6 +97,15 @@ class ScanStage(Stage):
             f"{len(found.pictures)} pictures in {len(listing.class_names)} classes, "
             f"{len(found.bad)} set aside, {len(groups)} groups of duplicates"
         )
+
+
+def _stamp(root: Path, path: str) -> list:
+    try:
+        stat = (root / path).stat()
+    except OSError as error:
+        # A link that leads nowhere, say: the scan will name it.
+        return [path, error.errno, 0]
+    return [path, stat.st_size, stat.st_mtime_ns]
 
 
 def _write_rows(path, header, rows) -> None:

@@ -114,7 +114,7 @@ def train(
         say(
             f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
             f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
-            f"({seconds:.1f} s, {waited / seconds:.0%} data)"
+            f"({seconds:.1f} s, {waited / seconds:.0%} waiting)"
         )
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
