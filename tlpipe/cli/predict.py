@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -92,13 +93,16 @@ def predict(
 
 
 def _table(found, class_names) -> Table:
-    table = Table("picture", "class", "probability", "next")
+    # Names stay whole at 80 columns when the folder they share stands above the table.
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(p.path)) for p in found])
+    table = Table("picture", "class", "probability", "next", title=folder, title_justify="left")
     for p in found:
+        name = os.path.relpath(p.path, folder)
         ranked = sorted(zip(p.probabilities, class_names, strict=False), reverse=True)
         if p.error:
-            table.add_row(p.path, "-", "-", p.error, style="yellow")
+            table.add_row(name, "-", "-", p.error, style="yellow")
         else:
             table.add_row(
-                p.path, p.label, f"{ranked[0][0]:.3f}", f"{ranked[1][1]} {ranked[1][0]:.3f}"
+                name, p.label, f"{ranked[0][0]:.3f}", f"{ranked[1][1]} {ranked[1][0]:.3f}"
             )
     return table
