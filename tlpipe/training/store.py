@@ -113,7 +113,9 @@ def _memory_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memma
     if not path.exists():
         temporary = path.with_suffix(f".{os.getpid()}")
         with temporary.open("wb") as file:
-            # Sparse: the disk is taken as entries are written.
+            # Taken now: a sparse file on a disk that fills up later would end the process by SIGBUS.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
             file.truncate(size)
         os.replace(temporary, path)
     return np.memmap(path, dtype, "r+", shape=shape)
