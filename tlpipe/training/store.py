@@ -113,7 +113,7 @@ def _memory_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memma
     if not path.exists():
         temporary = path.with_suffix(f".{os.getpid()}")
         with temporary.open("wb") as file:
-            # Taken now: a sparse file on a disk that fills up later would end the process by SIGBUS.
+            # Taken now: with a sparse file, a disk that fills up later would end us by SIGBUS.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)
             file.truncate(size)
