@@ -46,7 +46,7 @@ def guide(root: Path, manifest_path: Path, epochs: int, seed: int) -> dict:
     backbone = build("efficientnet_lite0").model
     cut = boundary(backbone, BLOCKS)
     # The guide's model takes floats; its preprocessing is a layer in front of the nested base.
-    preprocess = backbone.get_layer("preprocess")
+    preprocess = next(la for la in backbone.layers if isinstance(la, keras.layers.Rescaling))
     base = keras.Model(preprocess.output, backbone.output, name="base")
     frozen = {layer.name for layer in keras.Model(preprocess.output, cut.tensor).layers}
 
