@@ -45,7 +45,7 @@ def test_a_sound_installation_has_nothing_to_mend():
     checks = found()
     for name in ("Python", "packages", "Keras backend", "precision", "weights", "OpenCV"):
         assert checks[name].ok, checks[name]
-    assert "57934424" in checks["weights"].finding
+    assert "18.8 MB, SHA-256 right" in checks["weights"].finding
     assert {"device", "disk", "machine"} <= set(checks)
 
 

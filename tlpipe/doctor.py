@@ -200,7 +200,9 @@ def _weights() -> Check:
         return Check("weights", False, cause, error.todo or "")
     size = path.stat().st_size / 1e6
     return Check(
-        "weights", True, f"efficientnet_lite0, {size:.1f} MB, SHA-256 {bundle.sha256[:8]}... right"
+        "weights",
+        True,
+        f"efficientnet_lite0 with its 1000-class top, {size:.1f} MB, SHA-256 right",
     )
 
 

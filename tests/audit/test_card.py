@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tlpipe.audit.card import model_card
+from tlpipe.data.decode import decode
+from tlpipe.data.resize import fit
 from tlpipe.metrics.bootstrap import with_intervals
 
 
@@ -73,6 +75,7 @@ def test_every_fact_is_told(facts):
         "| test | 80 | 0 | 80 |",
         "tlpipe predict 'runs/solar cells' picture.jpg",
         "| unfreeze | block6, block7 | stem, block1 | 8 | 5 | 1e-05 | 32 |",
+        "always answering good would give 0.800",
         "3 exact, 2 near; 1 with conflicting labels",
         "Set aside, 25 in all",
         "- and 5 more",
@@ -156,6 +159,10 @@ def test_the_lines_of_python_in_the_card_run(facts, tmp_path, capsys, monkeypatc
         facts["input"]["resize"] = resize
         (code,) = re.findall(r"```python\n(.*?)```", model_card(facts), flags=re.S)
         monkeypatch.chdir(tmp_path)
-        exec(compile(code, os.fspath(tmp_path), "exec"), {})
+        names = {}
+        exec(compile(code, os.fspath(tmp_path), "exec"), names)
+        if resize == "crop":
+            ours = fit(decode((tmp_path / "picture.jpg").read_bytes()), 32, resize)
+            np.testing.assert_array_equal(names["picture"], ours)
         numbers = re.findall(r"\d\.\d+(?:e-?\d+)?", capsys.readouterr().out.splitlines()[-1])
         assert sum(map(float, numbers)) == pytest.approx(1, abs=1e-4)

@@ -210,13 +210,20 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
 
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     picture = sorted((small / "defective").iterdir())[0]
-    code, shown, aside = call("predict", run, picture, tmp_path / "broken.jpg", "--format", "jsonl")
+    (tmp_path / "no pictures").mkdir()
+    asked = [picture, tmp_path / "broken.jpg", tmp_path / "gone.jpg", tmp_path / "no pictures"]
+    code, shown, aside = call("predict", run, *asked, "--format", "jsonl")
     assert code == 0
-    good, bad = map(json.loads, shown.splitlines())
+    good, bad, gone, empty = map(json.loads, shown.splitlines())
     assert good["label"] in ("defective", "functional")
     assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert bad["error"]
-    assert "1 of 2 files could not be read" in aside
+    assert gone["error"] == "there is no such file or folder"
+    assert empty["error"] == "the folder holds no pictures"
+    assert "3 of 4 files could not be read" in aside
+    code, _, shown = call("predict", run, tmp_path / "gone.jpg")
+    assert code == 2
+    assert "gone.jpg': there is no such file or folder" in shown
 
     code, shown, _ = call("predict", run, small, "--format", "csv", "--out", tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().splitlines()

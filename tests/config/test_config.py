@@ -32,6 +32,9 @@ def test_a_resolved_pipeline_reads_back_equal(tmp_path):
         (["head.epoch=3"], ["head.epoch", "did you mean 'epochs'?"]),
         (["haed.epochs=3"], ["haed", "did you mean 'head'?"]),
         (["head.epochs=-3"], ["head.epochs", "-3", "greater than or equal to 1"]),
+        (["head.epochs=three"], ["'three'", "must be a whole number", "default is head.epochs=8"]),
+        (["head.balance=perhaps"], ["must be true or false"]),
+        (["prepare.cache=-1"], ["prepare.cache", "activation cache: auto, off"]),
         (["head.monitor=f1"], ["head.monitor", "'f1'", "accuracy"]),
         (["split.val=0.5"], ["split", "it must be 1"]),
         (["epochs"], ["epochs", "stage.key=value"]),
@@ -78,4 +81,9 @@ def test_equal_settings_share_a_folder_and_others_get_their_own(tmp_path):
     (first / "config.yaml").write_text(dump(pipeline), encoding="utf-8")
     assert default_folder(pipeline, tmp_path) == first
     other = validate(override(FINETUNE, ["scan.data=photos", "seed=1"]))
+    assert default_folder(other, tmp_path) == first, "nothing was trained in it"
+    (first / ".lock.json").write_text("{}")
+    assert default_folder(other, tmp_path).name.endswith("-2"), "another process works in it"
+    (first / ".lock.json").unlink()
+    (first / "stages" / "head").mkdir(parents=True)
     assert default_folder(other, tmp_path) == first.with_name(first.name + "-2")

@@ -80,12 +80,17 @@ def test_what_is_left_out_is_counted(tmp_path):
         "__MACOSX/a/1.jpg",
         ".git/x.jpg",
         "loose.jpg",
+        "a/phone.HEIC",
         "LICENSE.txt",
     )
     (tmp_path / "void").mkdir()
     found = list_folder(tmp_path)
     assert [file.path for file in found.files] == ["a/1.jpg", "b/1.jpg"]
-    assert found.ignored == {"(no extension)": 1, "(not in a class folder)": 1, ".txt": 2}
+    assert found.ignored == {"(no extension)": 1, ".txt": 2}
+    assert [(bad.path, bad.cause) for bad in found.set_aside] == [
+        ("loose.jpg", "not in a class folder"),
+        ("a/phone.HEIC", "HEIC files can't be read: convert it to JPEG or PNG"),
+    ]
     assert found.empty_classes == ["void"]
 
 
@@ -106,10 +111,12 @@ def test_a_linked_class_folder_is_followed(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_a_name_that_is_no_text_is_counted(tmp_path):
+def test_a_name_that_is_no_text_is_set_aside(tmp_path):
     lay(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "a" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
-    assert list_folder(tmp_path).ignored == {"(name is not UTF-8)": 1}
+    (bad,) = list_folder(tmp_path).set_aside
+    assert bad.path == "a/caf\\udce9.jpg"
+    assert "rename it" in bad.cause
 
 
 def test_refusals(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,6 +121,14 @@ def test_the_predictions_file_is_what_predict_says(run, small):
     said = tlpipe.load(run.folder).predict(small / row["path"])[0]
     written = [float(row[f"p:{name}"]) for name in ("defective", "functional")]
     np.testing.assert_allclose(said.probabilities, written, rtol=1e-6)
+
+
+def test_the_log_dates_its_lines_and_tells_what_came_from_the_cache(run):
+    lines = run.path("log.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines if line)
+    epochs = [line for line in lines if re.search(r" head \d/3:", line)]
+    told = ["all from the cache" in line for line in epochs]
+    assert told == [False, False, True], "two views, so the third epoch decodes nothing"
 
 
 def test_step_three_reads_what_step_two_stored(small, tmp_path, monkeypatch):

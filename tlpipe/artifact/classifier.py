@@ -63,10 +63,10 @@ class Classifier:
             progress: takes (done, total).
 
         Returns:
-            One prediction a file; a file that can't be read has its cause in ``error``.
+            One prediction a file; what is missing or can't be read has its cause in ``error``.
 
         Raises:
-            DataError: a path does not exist, or a folder holds no picture.
+            DataError: none of the paths leads to a picture.
         """
         files = find_pictures([paths] if isinstance(paths, str | Path) else list(paths))
         found: list[Prediction] = []
@@ -84,8 +84,10 @@ class Classifier:
         for i, file in enumerate(files):
             try:
                 pictures[i] = fit(decode(file.read_bytes()), size, self.metadata.resize)
-            except (DecodeError, OSError) as error:
+            except DecodeError as error:
                 errors[i] = str(error)
+            except OSError as error:
+                errors[i] = _why_not(file) or error.strerror or str(error)
         rows = self.predict_arrays(pictures)
         return [
             Prediction(str(file), "", (), error)
@@ -98,25 +100,35 @@ class Classifier:
 
 
 def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
-    """The files named, and the pictures in the folders named. Raises DataError."""
-    return [file for path in map(Path, paths) for file in _pictures_at(path)]
+    """The files named, and the pictures in the folders named.
+
+    A path that leads nowhere, and a folder without pictures, stand for themselves, so that one of
+    them does not cost the answers for the others. Raises DataError when there is nothing else.
+    """
+    paths = [Path(path) for path in paths]
+    found = [file for path in paths for file in _pictures_at(path)]
+    if not any(file.is_file() for file in found):
+        what = f"'{paths[0]}': {_why_not(paths[0])}." if paths else "No picture was named."
+        raise DataError(
+            what, todo=f"give pictures ({', '.join(sorted(PICTURES))}) or folders of them"
+        )
+    return found
 
 
 def _pictures_at(path: Path) -> Iterator[Path]:
-    if path.is_file():
+    if not path.is_dir():
         yield path
         return
-    if not path.is_dir():
-        raise DataError(f"There is no file or folder '{path}'.", todo="check the path")
     from natsort import natsorted
 
     files = [f for f in path.rglob("*") if f.suffix.lower() in PICTURES and f.is_file()]
-    if not files:
-        raise DataError(
-            f"The folder '{path}' holds no pictures.",
-            cause=f"looked for {', '.join(sorted(PICTURES))}",
-        )
-    yield from natsorted(files, key=str)
+    yield from natsorted(files, key=str) or [path]
+
+
+def _why_not(path: Path) -> str:
+    if path.is_dir():
+        return "the folder holds no pictures"
+    return "" if path.exists() else "there is no such file or folder"
 
 
 def load(run: str | Path) -> Classifier:

@@ -61,6 +61,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         titles=_TITLES,
         own_limits=_limits(facts, metrics.get("test")),
         level=_level(metrics.get("test")),
+        baseline=_baseline(metrics.get("test")),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -89,6 +90,16 @@ def _limits(facts: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[st
         n = data["duplicates"]["conflicting"]
         found.append(f"The labels contradict themselves: duplicates with different labels ({n}).")
     return found
+
+
+def _baseline(test: Mapping[str, Any] | None) -> str:
+    """What answering with the most common class alone would score."""
+    if not test:
+        return ""
+    support = {name: row["support"] for name, row in test["per_class"].items()}
+    common = max(support, key=support.get)
+    share = support[common] / max(test["n"], 1)
+    return f"always answering {_plain(common)} would give {share:.3f}"
 
 
 def _level(test: Mapping[str, Any] | None) -> str:

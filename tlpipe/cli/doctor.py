@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from tlpipe.backend import import_backend
 
@@ -30,8 +32,9 @@ def doctor() -> None:
         mark, style = {True: ("ok", "green"), False: ("wrong", "red"), None: ("note", "yellow")}[
             check.ok
         ]
-        console.print(f"[{style}]{mark:5}[/{style}] {check.name}: ", end="")
-        console.print(check.finding, markup=False, highlight=False)
+        line = Table.grid(padding=(0, 1))
+        line.add_row(Text(f"{mark:5}", style), Text(f"{check.name}: {check.finding}"))
+        console.print(line)
         if check.mend:
             console.print(f"      mend: {check.mend}", markup=False, highlight=False)
     if any(check.ok is False for check in checks):

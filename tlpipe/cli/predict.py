@@ -54,11 +54,10 @@ def predict(
     from rich.progress import Progress
 
     import_backend()
-    from tlpipe.artifact.classifier import find_pictures, load
+    from tlpipe.artifact.classifier import load
     from tlpipe.pipeline.atomic import write_text
 
     classifier = load(run)
-    find_pictures(pictures)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("predicting", total=None)
         found = classifier.predict(

@@ -102,11 +102,32 @@ def _validated(model: type[Settings], values: Any, stage: str, where: object):
             raise ConfigError(
                 f"Unknown setting '{full}'.", where=where, todo=nearest(key, model.model_fields)
             ) from None
-        text = first["msg"].removeprefix("Value error, ")
         shown = f" = {first['input']!r}" if key else ""
         raise ConfigError(
-            f"The setting '{full}'{shown} can't be used.", where=where, cause=text
+            f"The setting '{full}'{shown} can't be used.",
+            where=where,
+            cause=_in_words(first),
+            todo=_advice(model, key, full),
         ) from None
+
+
+def _in_words(error: dict[str, Any]) -> str:
+    """What pydantic found, in the user's words."""
+    kind = error["type"].split("_")[0]
+    wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    if kind in wanted:
+        return f"it must be {wanted[kind]}"
+    words = error["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+    return words.replace("it must be a valid string", "it must be text")
+
+
+def _advice(model: type[Settings], key: str, full: str) -> str | None:
+    field = model.model_fields.get(key)
+    if field is None or field.is_required():
+        return None
+    about = f"{field.description}; " if field.description else ""
+    default = "nothing" if field.default is None else field.default
+    return f"{about}the default is {full}={default}"
 
 
 def dump(pipeline: Pipeline) -> str:

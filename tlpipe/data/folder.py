@@ -17,6 +17,8 @@ from tlpipe.errors import DataError
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()  # noqa: SIM905
 )
+# Pictures that people have and that can't be read here: named, and not passed over in silence.
+UNSUPPORTED = frozenset(".heic .heif .avif .jxl .jp2 .psd .raw .dng .cr2 .nef".split())  # noqa: SIM905
 PART_NAMES = {
     "train": "train",
     "val": "val",
@@ -26,7 +28,6 @@ PART_NAMES = {
     "test": "test",
 }
 _NOT_DATA = {"__macosx", "thumbs.db", "desktop.ini"}
-_OUTSIDE = "(not in a class folder)"
 _LAYOUT = """one sub-folder a class:
     {root}/
       cat/  1.jpg 2.jpg ...
@@ -34,6 +35,14 @@ _LAYOUT = """one sub-folder a class:
   or the same inside {root}/train/, {root}/val/ and {root}/test/"""
 
 _natural = natsort_keygen()
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that is set aside, and the cause in plain words."""
+
+    path: str
+    cause: str
 
 
 class Found(NamedTuple):
@@ -52,13 +61,15 @@ class Listing:
         root: the folder.
         class_names: the classes that have files, in natural order, NFC-normalised.
         files: one entry a file with a picture's extension.
-        ignored: what was left out, counted by extension or by a reason in parentheses.
+        set_aside: pictures that can't be used, with the cause.
+        ignored: files that are no pictures, counted by extension.
         empty_classes: class folders without a single such file.
     """
 
     root: Path
     class_names: list[str]
     files: list[Found]
+    set_aside: list[BadFile]
     ignored: dict[str, int]
     empty_classes: list[str]
 
@@ -80,12 +91,15 @@ def list_folder(root: Path) -> Listing:
     root = Path(root)
     top = _folders_of(_checked(root))
     ignored: Counter[str] = Counter()
-    ignored.update(_OUTSIDE for name in _files_of(root) if _is_picture(name))
     files: list[Found] = []
+    outside = _pictures_in(root, root)
+    set_aside = [BadFile(path, "not in a class folder") for path in outside]
     classes: set[str] = set()
     for part, folder in _parts(root, top):
         if part is not None:
-            ignored.update(_OUTSIDE for name in _files_of(folder) if _is_picture(name))
+            set_aside += [
+                BadFile(path, "not in a class folder") for path in _pictures_in(folder, root)
+            ]
         for name in _folders_of(folder) if part else top:
             label = unicodedata.normalize("NFC", name)
             classes.add(label)
@@ -93,9 +107,13 @@ def list_folder(root: Path) -> Listing:
                 relative = path.relative_to(root).as_posix()
                 suffix = path.suffix.lower()
                 if not _is_utf8(relative):
-                    ignored["(name is not UTF-8)"] += 1
+                    shown = relative.encode("utf-8", "backslashreplace").decode()
+                    set_aside.append(BadFile(shown, "its name is not UTF-8: rename it"))
                 elif suffix in EXTENSIONS:
                     files.append(Found(relative, label, part))
+                elif suffix in UNSUPPORTED:
+                    cause = f"{suffix[1:].upper()} files can't be read: convert it to JPEG or PNG"
+                    set_aside.append(BadFile(relative, cause))
                 else:
                     ignored[suffix or "(no extension)"] += 1
     files.sort(key=lambda file: natural_key(file.path))
@@ -104,6 +122,7 @@ def list_folder(root: Path) -> Listing:
         root=root,
         class_names=sorted(filled, key=natural_key),
         files=files,
+        set_aside=set_aside,
         ignored=dict(sorted(ignored.items())),
         empty_classes=sorted(classes - filled, key=natural_key),
     )
@@ -137,7 +156,9 @@ def _enough(listing: Listing) -> Listing:
         what = "No picture was found in any class folder."
     else:
         what = "The folder has no class sub-folders."
-    ignored = ", ".join(f"{count} x {kind}" for kind, count in listing.ignored.items())
+    causes = [bad.cause for bad in listing.set_aside]
+    left_out = listing.ignored | Counter(causes)
+    ignored = ", ".join(f"{count} x {kind}" for kind, count in left_out.items())
     causes = [f"no picture in: {empty}"] * bool(empty) + [f"left out: {ignored}"] * bool(ignored)
     raise DataError(
         what,
@@ -193,8 +214,13 @@ def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
             yield folder / entry.name
 
 
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+def _pictures_in(folder: Path, root: Path) -> list[str]:
+    """Pictures that lie in ``folder`` itself, as paths relative to ``root``."""
+    endings = EXTENSIONS | UNSUPPORTED
+    names = sorted(
+        (n for n in _files_of(folder) if Path(n).suffix.lower() in endings), key=natural_key
+    )
+    return [(folder / name).relative_to(root).as_posix() for name in names]
 
 
 def _is_utf8(text: str) -> bool:

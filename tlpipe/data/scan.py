@@ -14,7 +14,7 @@ import numpy as np
 
 from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError, inspect
-from tlpipe.data.folder import Found, Listing
+from tlpipe.data.folder import BadFile, Found, Listing
 
 Progress = Callable[[int, int], None]
 PARTS = ("train", "val", "test")
@@ -47,17 +47,9 @@ class Picture:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BadFile:
-    """A file that is set aside, and the cause in plain words."""
-
-    path: str
-    cause: str
-
-
 @dataclass(frozen=True)
 class Scan:
-    """The whole pictures and the bad files, both in the order of the listing."""
+    """The whole pictures, in the order of the listing, and the files that are set aside."""
 
     pictures: list[Picture]
     bad: list[BadFile]
@@ -73,7 +65,7 @@ def scan(listing: Listing, *, workers: int | None = None, progress: Progress | N
     """
     files = listing.files
     pictures: list[Picture] = []
-    bad: list[BadFile] = []
+    bad = list(listing.set_aside)
     look = partial(_look, listing.root)
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
         # In slices, so that Ctrl-C is not kept waiting by a queue of a hundred thousand files.

@@ -80,7 +80,7 @@ class Run:
         """One line for the person and for ``log.txt``."""
         self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
         with self.path("log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Advance]:
@@ -88,7 +88,7 @@ class Run:
         bar = Progress(
             TextColumn("  {task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}{task.fields[note]}"),
+            TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -96,11 +96,12 @@ class Run:
             disable=not self.console.is_terminal,
         )
         with bar:
-            task = bar.add_task(label, total=1, note="")
+            # No total yet: the bar pulses, while a network compiles for instance.
+            task = bar.add_task(label, total=None, note="getting ready")
 
             def advance(done: int, total: int, note: str = "") -> None:
                 interrupt.check()
-                bar.update(task, completed=done, total=total, note=f"  {note}" if note else "")
+                bar.update(task, completed=done, total=total, note=f"{done}/{total}  {note}")
 
             yield advance
 

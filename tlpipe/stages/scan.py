@@ -20,10 +20,6 @@ BAD = "bad_files.csv"
 DUPLICATES = "duplicates.csv"
 
 
-# Pictures that people have and that can't be read here.
-UNSUPPORTED = (".heic", ".heif", ".avif", ".jxl", ".raw", ".dng", ".cr2", ".nef")
-
-
 class ScanStage(Stage):
     """Folder of pictures to a list of sound ones with sizes and hashes."""
 
@@ -35,7 +31,8 @@ class ScanStage(Stage):
         if self.settings.data is None:
             return None
         listing = list_folder(Path(self.settings.data))
-        return [_stamp(listing.root, path) for path, _, _ in listing.files]
+        stamps = [_stamp(listing.root, path) for path, _, _ in listing.files]
+        return stamps + [bad.path for bad in listing.set_aside]
 
     def check(self, run: Run) -> None:
         """No folder was given."""
@@ -83,8 +80,7 @@ class ScanStage(Stage):
         if len(found.bad) > 12:
             run.say(f"  ... and {len(found.bad) - 12} more, all in {BAD}", style="yellow")
         for ending, count in sorted(listing.ignored.items()):
-            hint = ": convert them to JPEG to use them" if ending in UNSUPPORTED else ""
-            run.say(f"  ignored: {count} file(s) {ending}{hint}", style="yellow")
+            run.say(f"  ignored: {count} file(s) {ending}", style="yellow")
         for name in listing.empty_classes:
             run.say(f"  ignored: class '{name}' holds no pictures", style="yellow")
         conflicts = sum(group.conflict for group in groups)

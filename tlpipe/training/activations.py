@@ -18,10 +18,12 @@ Batch = tuple[np.ndarray, np.ndarray]
 class Source(Protocol):
     """Delivers pictures, or activations, in batches and in the order asked for.
 
-    ``waited`` is how many seconds its consumer spent waiting for pictures to be decoded.
+    ``waited`` is how many seconds its consumer spent waiting for pictures to be decoded,
+    ``decoded`` how many pictures that were; what comes from the cache is not decoded.
     """
 
     waited: float
+    decoded: int
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (values (b, ...), rows int64 (b,)); view None is not augmented."""
@@ -31,7 +33,8 @@ class Pictures:
     """uint8 pictures straight from the files."""
 
     def __init__(self, sampler: Sampler, batch_size: int):
-        self.sampler, self.batch_size, self.waited = sampler, batch_size, 0.0
+        self.sampler, self.batch_size = sampler, batch_size
+        self.waited, self.decoded = 0.0, 0
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (uint8 (b, size, size, 3), rows)."""
@@ -40,6 +43,7 @@ class Pictures:
             for batch in loading:
                 self.waited += loading.waited_seconds - before
                 before = loading.waited_seconds
+                self.decoded += len(batch[1])
                 yield batch
 
 
@@ -78,6 +82,11 @@ class Activations:
     def waited(self) -> float:
         """Seconds spent waiting for pictures."""
         return self.pictures.waited
+
+    @property
+    def decoded(self) -> int:
+        """Pictures that were decoded."""
+        return self.pictures.decoded
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (float32 activations (b, ...), rows)."""

@@ -94,7 +94,7 @@ def train(
     weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
     while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
-        epoch = progress.epoch
+        epoch, decoded = progress.epoch, task.source.decoded
         loss, rate, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
         row = {
             "step": task.name,
@@ -114,13 +114,18 @@ def train(
         say(
             f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
             f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
-            f"({seconds:.1f} s, {waited / seconds:.0%} waiting)"
+            f"({seconds:.1f} s, {_pace(waited / seconds, task.source.decoded - decoded)})"
         )
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
         say(f"  stopped early: no better {best} for {settings.patience} epochs")
     checkpoint.assign(suffix.weights, progress.best)
     return progress
+
+
+def _pace(waiting: float, decoded: int) -> str:
+    """What made the epoch fast or slow."""
+    return f"{waiting:.0%} of it waiting for pictures" if decoded else "all from the cache"
 
 
 def _monitored(row: dict, monitor: str) -> float:
