@@ -12,6 +12,7 @@ from tlpipe.artifact.model_file import load as load_model
 from tlpipe.data.decode import DecodeError, decode
 from tlpipe.data.resize import fit
 from tlpipe.errors import DataError, RunError
+from tlpipe.training.fast import fast
 
 PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
@@ -38,6 +39,8 @@ class Classifier:
 
     def __init__(self, model_path: Path):
         self.model, self.metadata = load_model(model_path)
+        self.model.trainable = False
+        self._fast = fast(self.model)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -46,7 +49,7 @@ class Classifier:
 
     def predict_arrays(self, pictures: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (n, classes), of uint8 pictures (n, size, size, 3)."""
-        return np.asarray(self.model.predict_on_batch(pictures))
+        return np.asarray(self._fast.predict_on_batch(pictures))
 
     def predict(
         self,

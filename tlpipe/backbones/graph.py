@@ -32,7 +32,7 @@ class Cut:
 
 
 def steps(model: keras.Model) -> list[Step]:
-    """The operations that lead to the model's output, each after all it needs.
+    """The operations that lead to the model's outputs, each after all it needs.
 
     Read back from the output by the tensors' own history, because a layer that belongs to several
     models (a suffix of this one, say) has calls that are none of this model's.
@@ -50,15 +50,16 @@ def steps(model: keras.Model) -> list[Step]:
         node = operation._inbound_nodes[index]
         stack.append((node, iter(node.input_tensors)))
 
-    enter(_only(model.outputs, "output"))
-    while stack:
-        node, waiting = stack[-1]
-        tensor = next(waiting, None)
-        if tensor is not None:
-            enter(tensor)
-        else:
-            stack.pop()
-            order.append(Step(node.operation, tuple(node.input_tensors), tuple(node.outputs)))
+    for output in model.outputs:
+        enter(output)
+        while stack:
+            node, waiting = stack[-1]
+            tensor = next(waiting, None)
+            if tensor is not None:
+                enter(tensor)
+            else:
+                stack.pop()
+                order.append(Step(node.operation, tuple(node.input_tensors), tuple(node.outputs)))
     return order
 
 

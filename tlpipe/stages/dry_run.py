@@ -23,7 +23,7 @@ from tlpipe.stages.registry import STAGES, make_stages
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.cache import AUTO_VIEWS
 from tlpipe.training.determinism import make_deterministic
-from tlpipe.training.fold import fold_batch_norm
+from tlpipe.training.fast import fast
 from tlpipe.training.loop import steps_per_epoch
 from tlpipe.training.network import Cut, cut, pooled, with_probabilities
 from tlpipe.training.optimizer import build_optimizer
@@ -107,8 +107,9 @@ def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) ->
     policy = read_json(run.path(BACKBONE))["policy"]
     source = Pictures(sampler, settings.batch_size)
     if parts.prefix is not None:
-        source = Activations(source, fold_batch_norm(parts.prefix), settings.batch_size)
-    parts.suffix.compile(
+        source = Activations(source, fast(parts.prefix), settings.batch_size)
+    suffix = fast(parts.suffix)
+    suffix.compile(
         build_optimizer(settings, 10, scales={}, policy=policy),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
     )
@@ -117,7 +118,7 @@ def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) ->
     before, after, asked = [], [], time.perf_counter()
     for values, chosen in source.stream(rows, 0):
         got = time.perf_counter()
-        loss = parts.suffix.train_on_batch(values, one_hot[manifest.labels[chosen]])
+        loss = suffix.train_on_batch(values, one_hot[manifest.labels[chosen]])
         before.append(got - asked)
         asked = time.perf_counter()
         after.append(asked - got)

@@ -16,7 +16,7 @@ from tlpipe.pipeline.run import Run
 from tlpipe.stages.inputs import BACKBONE, open_sampler
 from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
-from tlpipe.training.fold import fold_batch_norm
+from tlpipe.training.fast import fast
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
 from tlpipe.training.network import Cut
@@ -66,7 +66,7 @@ def open_source(
     )
     run.say(f"  {decided.sentence}")
     source = Activations(
-        pictures, fold_batch_norm(prefix), batch_size, dtype=decided.dtype, stores=decided.stores
+        pictures, fast(prefix), batch_size, dtype=decided.dtype, stores=decided.stores
     )
     return source, decided.views
 
@@ -111,7 +111,8 @@ def train_step(
     policy = read_json(run.path(BACKBONE))["policy"]
     rows = manifest.indices("train")
     steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
-    cut.suffix.compile(
+    suffix = fast(cut.suffix)
+    suffix.compile(
         optimizer=build_optimizer(settings, steps, scales=scales, policy=policy),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=settings.label_smoothing
@@ -121,7 +122,8 @@ def train_step(
     before = fingerprint(frozen_weights(cut.whole))
     task = Task(
         name=stage,
-        suffix=cut.suffix,
+        suffix=suffix,
+        weights=cut.suffix.weights,
         source=source,
         labels=manifest.labels,
         train=rows,
@@ -135,7 +137,7 @@ def train_step(
         progress = train(task, settings, seed=run.seed, file=file, say=run.say, advance=advance)
     assert_unchanged(before, cut.whole, stage)
     run.say("  proof: not one bit of the frozen part changed")
-    return progress, predict_logits(cut.suffix, source, task.val)
+    return progress, predict_logits(suffix, source, task.val)
 
 
 def retry_with_less_memory(

@@ -21,7 +21,7 @@ class Progress:
         best_epoch: the epoch (from 1) with the best validation score; 0 before the first.
         best_score: that score; larger is better.
         history: one row an epoch.
-        best: the trained weights at the best epoch, in the order of ``suffix.weights``.
+        best: the trained weights at the best epoch, in the order of the cut's ``suffix.weights``.
     """
 
     epoch: int = 0

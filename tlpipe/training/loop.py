@@ -26,6 +26,7 @@ class Task:
     Attributes:
         name: ``head`` or ``unfreeze``.
         suffix: the compiled part of the network that trains; activations to logits.
+        weights: its variables in the order in which the best ones are kept.
         source: delivers what the suffix reads.
         labels: int32 (n,), a class index for each row of the manifest.
         train, val: rows of the manifest, int64.
@@ -36,6 +37,7 @@ class Task:
 
     name: str
     suffix: keras.Model
+    weights: list[keras.Variable]
     source: Source
     labels: np.ndarray
     train: np.ndarray
@@ -107,7 +109,7 @@ def train(
         progress.epoch += 1
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
-            progress.best = checkpoint.arrays(suffix.weights)
+            progress.best = checkpoint.arrays(task.weights)
         progress.history.append(row)
         checkpoint.save(file, progress, suffix, optimizer)
         seconds = time.perf_counter() - started
@@ -119,7 +121,7 @@ def train(
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
         say(f"  stopped early: no better {best} for {settings.patience} epochs")
-    checkpoint.assign(suffix.weights, progress.best)
+    checkpoint.assign(task.weights, progress.best)
     return progress
 
 

@@ -1,0 +1,160 @@
+"""The same network computed faster: frozen BatchNorm taken into the convolution before it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import keras
+from keras import ops
+
+from tlpipe.backbones.graph import steps
+from tlpipe.training.device import gpus
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+class Convolution(keras.layers.Layer):
+    """A convolution with the frozen BatchNorm behind it, computed as one convolution.
+
+    With s = gamma / sqrt(variance + epsilon), the convolution with kernel w and bias b followed by
+    its BatchNorm is the convolution with kernel w * s and bias (b - mean) * s + beta (Jacob et al.
+    2018, section 3.2); equal but for rounding. The variables stay those of the two layers, so that
+    training this one trains them.
+
+    Args:
+        convolution: Conv2D or DepthwiseConv2D, channels last.
+        norm: a BatchNorm in inference mode, or None.
+    """
+
+    def __init__(
+        self,
+        convolution: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
+        norm: keras.layers.BatchNormalization | None,
+    ):
+        super().__init__(name=convolution.name, dtype=convolution.dtype_policy, autocast=False)
+        self.convolution, self.norm = convolution, norm
+        self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        self.shifted = self.depthwise and _shifts_pay(convolution)
+        self.built = True
+
+    def call(self, x):
+        """(b, h, w, c) to (b, h', w', c')."""
+        layer = self.convolution
+        # Scaled in float32 also when it is applied in half precision.
+        kernel = ops.cast(layer.kernel, "float32")
+        bias = ops.cast(layer.bias, "float32") if layer.use_bias else None
+        if self.norm is not None:
+            scale, shift = _affine(self.norm)
+            # A depthwise kernel is (h, w, channels, multiplier), an ordinary one (h, w, in, out).
+            kernel *= ops.reshape(scale, kernel.shape[2:]) if self.depthwise else scale
+            bias = shift if bias is None else bias * scale + shift
+        kernel, x = ops.cast(kernel, self.compute_dtype), ops.cast(x, self.compute_dtype)
+        x = self._convolve(x, kernel)
+        if bias is not None:
+            x = x + ops.cast(bias, self.compute_dtype)
+        return layer.activation(x)
+
+    def _convolve(self, x, kernel):
+        layer = self.convolution
+        if self.shifted:
+            return _sum_of_shifts(x, kernel, layer.strides[0], layer.padding)
+        how = {
+            "strides": layer.strides,
+            "padding": layer.padding,
+            "dilation_rate": layer.dilation_rate,
+            "data_format": layer.data_format,
+        }
+        return (
+            ops.depthwise_conv(x, kernel, **how) if self.depthwise else ops.conv(x, kernel, **how)
+        )
+
+
+def fast(model: keras.Model) -> keras.Model:
+    """``model`` with every BatchNorm that is not trainable folded, where a convolution takes it in.
+
+    Halves the time of a forward pass on a CPU. The result shares its layers and variables with
+    ``model``, which is left as it is.
+
+    Args:
+        model: a functional model, such as the prefix or the suffix of a cut.
+    """
+    norms = _foldable(model)
+    folded = {norm.name for norm in norms.values()}
+    # Cloning a compiled model would try to clone its optimizer too.
+    model = keras.Model(model.inputs, model.outputs)
+
+    def replace(operation):
+        if type(operation) not in _CONVOLUTIONS:
+            return operation
+        norm = norms.get(operation.name)
+        return Convolution(operation, norm) if norm or _shifts_pay(operation) else operation
+
+    def call(operation, *args, **kwargs):
+        return args[0] if operation.name in folded else operation(*args, **kwargs)
+
+    return keras.models.clone_model(model, clone_function=replace, call_function=call)
+
+
+def _foldable(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
+    """BatchNorms by the name of the linear convolution that feeds them and nothing else."""
+    found = {}
+    order = steps(model)
+    used = Counter(id(tensor) for step in order for tensor in step.inputs)
+    used.update(id(tensor) for tensor in model.outputs)
+    called = Counter(id(step.operation) for step in order)
+    made_by = {id(tensor): step.operation for step in order for tensor in step.outputs}
+    for step in order:
+        norm = step.operation
+        if not isinstance(norm, keras.layers.BatchNormalization) or norm.trainable:
+            continue
+        before = made_by[id(step.inputs[0])]
+        if (
+            type(before) in _CONVOLUTIONS
+            and norm.axis in (-1, 3)
+            and before.data_format == "channels_last"
+            and before.activation is keras.activations.linear
+            and used[id(step.inputs[0])] == called[id(before)] == called[id(norm)] == 1
+        ):
+            found[before.name] = norm
+    return found
+
+
+def _affine(norm: keras.layers.BatchNormalization):
+    """Scale and shift, float32 (c,), that ``norm`` applies in inference."""
+    scale = ops.rsqrt(ops.cast(norm.moving_variance, "float32") + norm.epsilon)
+    if norm.scale:
+        scale = scale * ops.cast(norm.gamma, "float32")
+    shift = -ops.cast(norm.moving_mean, "float32") * scale
+    return scale, shift + ops.cast(norm.beta, "float32") if norm.center else shift
+
+
+def _shifts_pay(layer: keras.layers.Layer) -> bool:
+    """XLA has no good depthwise convolution on CPUs: Lite0 takes 8.5 times as long with it."""
+    return (
+        isinstance(layer, keras.layers.DepthwiseConv2D)
+        and keras.backend.backend() == "jax"
+        and not gpus()
+        and layer.depth_multiplier == 1
+        and layer.dilation_rate == (1, 1)
+        and layer.strides[0] == layer.strides[1]
+        and layer.data_format == "channels_last"
+    )
+
+
+def _sum_of_shifts(x, kernel, stride: int, padding: str):
+    """Depthwise convolution as a sum of shifted products, which XLA fuses into one loop."""
+    rows, columns = kernel.shape[:2]
+    if padding == "same":
+        around = [
+            max((-(-side // stride) - 1) * stride + k - side, 0)
+            for side, k in zip(x.shape[1:3], (rows, columns), strict=True)
+        ]
+        before_after = [(extra // 2, extra - extra // 2) for extra in around]
+        x = ops.pad(x, [(0, 0), *before_after, (0, 0)])
+    height = (x.shape[1] - rows) // stride * stride + 1
+    width = (x.shape[2] - columns) // stride * stride + 1
+    return sum(
+        x[:, i : i + height : stride, j : j + width : stride] * kernel[i, j, :, 0]
+        for i in range(rows)
+        for j in range(columns)
+    )
