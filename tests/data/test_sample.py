@@ -10,8 +10,8 @@ from PIL import Image
 from tests.data.photos import lay_out, photo
 from tlpipe.data.augment import load
 from tlpipe.data.decode import decode
-from tlpipe.data.resize import MODES, fit, pad_to_square, resize
-from tlpipe.data.sample import Sampler, coarsest
+from tlpipe.data.resize import MODES, coarsest, fit, pad_to_square, resize
+from tlpipe.data.sample import Sampler
 from tlpipe.errors import ConfigError, DataError
 
 SIZE = 96

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from tlpipe.config.settings import Prepare
+from tlpipe.data.prepared import Prepared
 from tlpipe.training import cache
 
 TRAIN, PLAIN = np.arange(5), np.arange(5, 7)
@@ -70,3 +73,23 @@ def test_the_least_recently_used_goes_first_and_clear_takes_all():
     assert [folder.exists() for folder in folders] == [True, True, False]
     assert cache.clear() >= 200_000
     assert cache.stored() == []
+
+
+def test_pictures_are_kept_for_the_network_without_a_frozen_part(tmp_path, small):
+    from tlpipe.data.folder import list_folder
+    from tlpipe.data.manifest import Manifest
+    from tlpipe.data.scan import scan
+
+    listing = list_folder(small)
+    found = scan(listing).pictures
+    manifest = Manifest(listing.root, tuple(replace(p, split="train") for p in found))
+    kept, sentence = cache.keep_pictures(Prepare(), manifest, 224)
+    assert kept.short_side == 256
+    assert "short side 256" in sentence
+    (entry,) = cache.stored()
+    assert entry["bytes"] >= Prepared.bytes_needed(manifest, 256)
+    assert cache.keep_pictures(Prepare(pictures=100), manifest, 224)[0].short_side == 100
+    refused, sentence = cache.keep_pictures(Prepare(cache_size=1e-9), manifest, 224)
+    assert refused.short_side == 256, "what the network sees does not depend on the room"
+    assert "not kept" in sentence
+    assert cache.keep_pictures(Prepare(pictures="off"), manifest, 224)[0] is None

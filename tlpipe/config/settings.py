@@ -78,6 +78,11 @@ class Prepare(Settings):
     cache: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
         "auto", description="activation cache: auto, off, or how many views a picture it keeps"
     )
+    pictures: Literal["auto", "off"] | Annotated[int, Field(ge=16, le=4096)] = Field(
+        "auto",
+        description="decoded training pictures kept when nothing is frozen: off, their short side "
+        "in pixels, or auto (8/7 of the input)",
+    )
     cache_dtype: Literal["float16", "float32"] = "float16"
     cache_size: Positive = Field(20.0, description="GB all activation caches together may take")
 

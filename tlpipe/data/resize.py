@@ -75,3 +75,14 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(
         image, top, down - top, left, across - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
     )
+
+
+def coarsest(height: float, width: float, size: int) -> int:
+    """The coarsest scale 1, 2, 4 or 8 to decode at that still has ``size`` pixels to give.
+
+    Args:
+        height: of the part that is used, in full-scale pixels.
+        width: likewise.
+        size: side of the result in pixels.
+    """
+    return next((scale for scale in (8, 4, 2) if min(height, width) / scale >= size), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tlpipe.data import resize
 from tlpipe.data.augment import Augmentation
 from tlpipe.data.decode import DecodeError, decode
 from tlpipe.data.manifest import Manifest
+from tlpipe.data.prepared import Prepared
 from tlpipe.errors import ConfigError, DataError
 
 
@@ -24,6 +26,7 @@ class Sampler:
         mode: how a picture of another shape is fitted: ``crop``, ``pad`` or ``squash``.
         augmentation: what ``augmented`` does; None is the same as the preset ``none``.
         seed: 0 or more; equal (seed, view, index) give equal bytes.
+        prepared: where ``augmented`` takes the pictures from; None for the files.
 
     Raises:
         ConfigError: an unknown mode, a negative seed, an augmentation made for another size.
@@ -34,6 +37,7 @@ class Sampler:
     mode: str = "crop"
     augmentation: Augmentation | None = None
     seed: int = 0
+    prepared: Prepared | None = None
 
     def __post_init__(self) -> None:
         resize.check_mode(self.mode)
@@ -81,7 +85,7 @@ class Sampler:
         if augmentation.crops_first:
             image = self._random_crop(index, key)
             return augmentation.apply(image, where=picture.path, **key)
-        image = augmentation.apply(self._decode(index), where=picture.path, **key)
+        image = augmentation.apply(np.array(self._training(index)), where=picture.path, **key)
         if image.shape[:2] == (self.size, self.size):
             return np.ascontiguousarray(image)
         return resize.fit(image, self.size, self.mode)
@@ -96,8 +100,8 @@ class Sampler:
         top, left, bottom, right = self.augmentation.box(height, width, **key)
         # In a squashed picture the box covers these shares of the true height and width.
         tall, wide = (picture.height, picture.width) if self.mode == "squash" else (height, width)
-        reduce = coarsest((bottom - top) * tall, (right - left) * wide, self.size)
-        image = self._decode(index, reduce)
+        reduce = resize.coarsest((bottom - top) * tall, (right - left) * wide, self.size)
+        image = self._training(index, reduce)
         if self.mode == "pad":
             image = resize.pad_to_square(image)
         rows, columns = image.shape[:2]
@@ -105,6 +109,11 @@ class Sampler:
         end_y, end_x = int(bottom * rows + 0.5), int(right * columns + 0.5)
         image = image[y : max(y + 1, end_y), x : max(x + 1, end_x)]
         return resize.resize(image, self.size, self.size)
+
+    def _training(self, index: int, reduce: int = 1) -> np.ndarray:
+        if self.prepared is None:
+            return self._decode(index, reduce)
+        return self.prepared.picture(index, partial(self._decode, index))
 
     def _decode(self, index: int, reduce: int = 1) -> np.ndarray:
         path = Path(self.manifest.root) / self.manifest.pictures[index].path
@@ -117,14 +126,3 @@ class Sampler:
                 cause=str(error),
                 todo="put it back, or scan the folder again to set it aside",
             ) from error
-
-
-def coarsest(height: float, width: float, size: int) -> int:
-    """The coarsest scale 1, 2, 4 or 8 to decode at that still has ``size`` pixels to give.
-
-    Args:
-        height: of the part that is used, in full-scale pixels.
-        width: likewise.
-        size: side of the result in pixels.
-    """
-    return next((scale for scale in (8, 4, 2) if min(height, width) / scale >= size), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -41,10 +42,12 @@ def open_source(
     way, so that the pictures go through the network once for both steps.
     """
     settings, sampler = run.pipeline.stages["prepare"], open_sampler(run, manifest)
-    pictures = Pictures(sampler, batch_size)
     if cut.prefix is None:
-        run.say("  nothing is frozen, so there is nothing to cache")
-        return pictures, settings.views
+        run.say("  nothing is frozen, so there are no activations to cache")
+        prepared, sentence = cache.keep_pictures(settings, manifest, sampler.size)
+        run.say(f"  {sentence}")
+        return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
+    pictures = Pictures(sampler, batch_size)
     tensors = [cut.prefix.output] + ([] if later is None else [later])
     prefix = keras.Model(cut.prefix.input, tensors)
     facts = read_json(run.path(BACKBONE))

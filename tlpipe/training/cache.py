@@ -1,4 +1,4 @@
-"""The activation cache: what is worth storing, under which key, and how much room it may take."""
+"""The caches: what is worth storing, under which key, and how much room it may take."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ import keras
 import numpy as np
 
 from tlpipe.config.settings import Prepare
+from tlpipe.data.manifest import Manifest
+from tlpipe.data.prepared import Prepared
 from tlpipe.training.frozen import fingerprint
-from tlpipe.training.store import Store, describe
+from tlpipe.training.store import Store, describe, touch
 
-VERSION = 1
+VERSION = 2
 AUTO_VIEWS = 4
 
 
@@ -103,6 +105,36 @@ def plan(
     ]
     size = f"{sum(needed) / 1e6:.0f} MB"
     return Plan(views, dtype, stores, f"cache: {views} views a picture, {dtype}, {size} when full")
+
+
+def keep_pictures(settings: Prepare, manifest: Manifest, size: int) -> tuple[Prepared | None, str]:
+    """Decoded training pictures, for a step in which every epoch reads them again.
+
+    Args:
+        settings: ``pictures`` and ``cache_size``.
+        manifest: the pictures.
+        size: side of the network's input in pixels.
+
+    Returns:
+        The store, or None when ``pictures`` is off; and the decision for the person. Whether the
+        pictures are reduced follows from the settings; whether they are stored, from the room.
+    """
+    if settings.pictures == "off":
+        return None, "decoded pictures are not kept, as asked"
+    # The margin that ImageNet training gives itself: 256 for 224.
+    side = settings.pictures if settings.pictures != "auto" else round(size * 8 / 7)
+    facts = {"version": VERSION, "split": manifest.digest, "short_side": side}
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    needed = Prepared.bytes_needed(manifest, side)
+    make_room(needed, int(settings.cache_size * 1e9), keep=[key])
+    there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
+    if needed > min(settings.cache_size * 1e9, 0.8 * _free(root()) + there):
+        sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
+        return Prepared(manifest, None, side), sentence
+    about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
+    store = Prepared(manifest, root() / key, side, about)
+    touch(root() / key)
+    return store, f"decoded pictures are kept: short side {side}, {needed / 1e6:.0f} MB when full"
 
 
 def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from tlpipe.data.mapped import checksum, memory_map
 from tlpipe.errors import TrainingError
 from tlpipe.pipeline.atomic import write_json
 
@@ -49,8 +48,8 @@ class Store:
         self._plain[plain] = np.arange(len(plain))
         self._per_view, self._first_plain = len(train), views * len(train)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._values = _memory_map(self.folder / "values.bin", self.dtype, (entries, *shape))
-        self._sums = _memory_map(self.folder / "checksums.bin", np.dtype("uint32"), (entries,))
+        self._values = memory_map(self.folder / "values.bin", self.dtype, (entries, *shape))
+        self._sums = memory_map(self.folder / "checksums.bin", "uint32", (entries,))
         self._verified = np.zeros(entries, bool)
         if not (self.folder / "facts.json").exists():
             write_json(self.folder / "facts.json", facts)
@@ -65,7 +64,7 @@ class Store:
         """Which of ``rows`` are stored whole, bool (n,); each is checked once a process."""
         entries = self._entries(rows, view)
         for entry in entries[(self._sums[entries] != 0) & ~self._verified[entries]]:
-            if _checksum(self._values[entry]) == self._sums[entry]:
+            if checksum(self._values[entry]) == self._sums[entry]:
                 self._verified[entry] = True
             else:
                 self._sums[entry] = 0
@@ -83,7 +82,7 @@ class Store:
         for entry, value in zip(self._entries(rows, view), rounded, strict=True):
             if not self._verified[entry]:
                 self._values[entry] = value
-                self._sums[entry] = _checksum(value)
+                self._sums[entry] = checksum(value)
                 self._verified[entry] = True
 
     def read(self, rows: np.ndarray, view: int | None) -> np.ndarray:
@@ -99,26 +98,6 @@ class Store:
 def touch(folder: Path) -> None:
     """Marks a store as used now, so that the least recently used goes first."""
     (folder / "used").write_text(time.strftime("%Y-%m-%d %H:%M:%S"))
-
-
-def _checksum(value: np.ndarray) -> int:
-    # Zero means missing.
-    return zlib.crc32(np.ascontiguousarray(value)) or 1
-
-
-def _memory_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    size = int(np.prod(shape)) * dtype.itemsize
-    if path.exists() and path.stat().st_size != size:
-        path.unlink()
-    if not path.exists():
-        temporary = path.with_suffix(f".{os.getpid()}")
-        with temporary.open("wb") as file:
-            # Taken now: with a sparse file, a disk that fills up later would end us by SIGBUS.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            file.truncate(size)
-        os.replace(temporary, path)
-    return np.memmap(path, dtype, "r+", shape=shape)
 
 
 def describe(folder: Path) -> dict:
