@@ -39,7 +39,7 @@ def test_views_and_rounding_do_not_depend_on_whether_there_is_room():
     assert stored.stores
     assert not refused.stores
     assert (stored.views, stored.dtype) == (refused.views, refused.dtype) == (4, "float16")
-    assert "cache_size" in refused.sentence
+    assert "--cache-size" in refused.sentence
 
 
 def test_off_means_a_new_view_every_epoch_and_no_rounding():

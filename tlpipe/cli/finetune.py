@@ -37,6 +37,7 @@ SHORTHANDS = {
     "batch_size": ("head.batch_size", "unfreeze.batch_size"),
     "balance": ("head.balance", "unfreeze.balance"),
     "cache": ("prepare.cache",),
+    "cache_size": ("prepare.cache_size",),
 }
 
 
@@ -109,6 +110,10 @@ def finetune(
             help=_with_default("Augmented views kept: auto, off, or a number.", Prepare, "cache")
         ),
     ] = None,
+    cache_size: Annotated[
+        float | None,
+        Option(help=_with_default("GB all caches together may take.", Prepare, "cache_size")),
+    ] = None,
     set_: Set = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -127,6 +132,7 @@ def finetune(
         "batch_size": batch_size,
         "balance": balance,
         "cache": cache,
+        "cache_size": cache_size,
     }
     from tlpipe.config.load import FINETUNE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tlpipe.pipeline.run import Run
 from tlpipe.stages.inputs import BACKBONE, open_sampler
 from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
+from tlpipe.training.bottleneck import verdict
 from tlpipe.training.fast import fast
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
@@ -136,8 +138,12 @@ def train_step(
         first_view=first_view,
     )
     file = checkpoint_file(run, stage)
+    start = time.perf_counter()
     with run.progress(stage) as advance:
         progress = train(task, settings, seed=run.seed, file=file, say=run.say, advance=advance)
+    seconds = time.perf_counter() - start
+    blocks = getattr(settings, "blocks", None)
+    run.say(f"  {verdict(source.meter, seconds, run.pipeline.stages['prepare'], blocks)}")
     assert_unchanged(before, cut.whole, stage)
     run.say("  proof: not one bit of the frozen part changed")
     return progress, predict_logits(suffix, source, task.val)

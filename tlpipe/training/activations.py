@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
+from tlpipe.training.bottleneck import Meter
 from tlpipe.training.store import Store
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -18,12 +20,10 @@ Batch = tuple[np.ndarray, np.ndarray]
 class Source(Protocol):
     """Delivers pictures, or activations, in batches and in the order asked for.
 
-    ``waited`` is how many seconds its consumer spent waiting for pictures to be decoded,
-    ``decoded`` how many pictures that were; what comes from the cache is not decoded.
+    ``meter`` counts what that took.
     """
 
-    waited: float
-    decoded: int
+    meter: Meter
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (values (b, ...), rows int64 (b,)); view None is not augmented."""
@@ -33,17 +33,16 @@ class Pictures:
     """uint8 pictures straight from the files."""
 
     def __init__(self, sampler: Sampler, batch_size: int):
-        self.sampler, self.batch_size = sampler, batch_size
-        self.waited, self.decoded = 0.0, 0
+        self.sampler, self.batch_size, self.meter = sampler, batch_size, Meter()
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (uint8 (b, size, size, 3), rows)."""
         with batches(self.sampler, rows, view=view, batch_size=self.batch_size) as loading:
             before = 0.0
             for batch in loading:
-                self.waited += loading.waited_seconds - before
+                self.meter.waited += loading.waited_seconds - before
                 before = loading.waited_seconds
-                self.decoded += len(batch[1])
+                self.meter.decoded += len(batch[1])
                 yield batch
 
 
@@ -79,14 +78,9 @@ class Activations:
         self.dtype, self.stores = np.dtype(dtype), list(stores)
 
     @property
-    def waited(self) -> float:
-        """Seconds spent waiting for pictures."""
-        return self.pictures.waited
-
-    @property
-    def decoded(self) -> int:
-        """Pictures that were decoded."""
-        return self.pictures.decoded
+    def meter(self) -> Meter:
+        """That of the pictures, and the time the prefix took."""
+        return self.pictures.meter
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (float32 activations (b, ...), rows)."""
@@ -110,9 +104,11 @@ class Activations:
     def _compute(self, pictures: np.ndarray, rows: np.ndarray, view: int | None) -> np.ndarray:
         short = self.batch_size - len(pictures)
         padded = np.pad(pictures, [(0, short), (0, 0), (0, 0), (0, 0)]) if short else pictures
+        start = time.perf_counter()
         outputs = self.prefix.predict_on_batch(padded)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         outputs = [np.asarray(output)[: len(rows)] for output in outputs]
+        self.meter.frozen += time.perf_counter() - start
         for store, output in zip(self.stores, outputs, strict=False):
             store.write(rows, view, output)
         return outputs[0].astype(self.dtype)

@@ -89,7 +89,7 @@ def plan(
             dtype,
             [],
             f"cache off: {views} views would take {sum(needed) / 1e9:.2f} GB and "
-            f"{allowed / 1e9:.2f} GB may be used (--set prepare.cache_size=GB)",
+            f"{allowed / 1e9:.2f} GB may be used (--cache-size GB)",
         )
     stores = [
         Store(

@@ -96,7 +96,7 @@ def train(
     weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
     while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
-        epoch, decoded = progress.epoch, task.source.decoded
+        epoch, decoded = progress.epoch, task.source.meter.decoded
         loss, rate, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
         row = {
             "step": task.name,
@@ -116,7 +116,7 @@ def train(
         say(
             f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
             f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
-            f"({seconds:.1f} s, {_pace(waited / seconds, task.source.decoded - decoded)})"
+            f"({seconds:.1f} s, {_pace(waited / seconds, task.source.meter.decoded - decoded)})"
         )
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
@@ -154,7 +154,7 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     steps = steps_per_epoch(len(order), settings.batch_size)
     one_hot = np.eye(task.classes, dtype="float32")
     task.suffix.reset_metrics()
-    total, rate, waited = 0.0, 0.0, task.source.waited
+    total, rate, waited = 0.0, 0.0, task.source.meter.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
         labels = task.labels[rows]
         logs = task.suffix.train_on_batch(
@@ -175,7 +175,7 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
         if step == steps // 2:
             rate = float(keras.ops.convert_to_numpy(task.suffix.optimizer.learning_rate))
         advance(epoch * steps + step + 1, settings.epochs * steps, f"loss {loss:.3f}")
-    return total / len(order), rate, task.source.waited - waited
+    return total / len(order), rate, task.source.meter.waited - waited
 
 
 def _validate(task: Task) -> dict[str, float | None]:
