@@ -28,7 +28,7 @@ def cells():
 def test_solar_cells_look_alike_and_are_not_duplicates(tmp_path, cells):
     for name, data in cells.items():
         put(tmp_path, name, data)
-    listing = Listing(tmp_path, ["cell"], [Found(name, "cell", None) for name in cells], {}, [])
+    listing = Listing(tmp_path, ["cell"], [Found(name, "cell", None) for name in cells], [], {}, [])
     pictures = scan(listing).pictures
     hashes = np.array([int(p.phash, 16) for p in pictures], np.uint64)
     alike, _ = candidates(hashes, 12, 10**6)

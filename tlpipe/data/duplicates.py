@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from tlpipe.data.cores import usable_cores
-from tlpipe.data.decode import DecodeError, inspect
+from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.resize import coarsest
 from tlpipe.data.scan import Picture, Progress
 from tlpipe.errors import DataError
 
@@ -207,7 +208,7 @@ def _confirmed(
     thumbnails: dict[int, np.ndarray] = {}
 
     def look(i: int) -> np.ndarray:
-        return _thumbnail(root / pictures[i].path)
+        return _thumbnail(root, pictures[i])
 
     def compare(pair: np.ndarray) -> bool:
         i, j = (int(k) for k in pair)
@@ -229,9 +230,11 @@ def _confirmed(
                 del thumbnails[i]
 
 
-def _thumbnail(path: Path) -> np.ndarray:
+def _thumbnail(root: Path, picture: Picture) -> np.ndarray:
+    path = root / picture.path
     try:
-        pixels = inspect(path.read_bytes()).pixels
+        # The scan has looked for damage; here speed matters.
+        pixels = decode(path.read_bytes(), coarsest(picture.height, picture.width, SIDE))
     except (OSError, DecodeError) as error:
         raise DataError(
             "A picture changed while the folder was being read.",
