@@ -125,3 +125,28 @@ def test_on_jax_without_a_gpu_a_depthwise_convolution_is_a_sum_of_shifts():
     pytest.importorskip("jax", reason="the test extra installs JAX; this environment lacks it")
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", SHIFTS], check=True, env=environment)
+
+
+@pytest.mark.parametrize(("side", "size"), [(7, 5), (4, 3), (10, 3)])
+def test_the_quick_gradient_is_the_gradient(side, size):
+    def change(make):
+        x = keras.Input((side, side, 6))
+        start = keras.initializers.RandomNormal(seed=1)
+        layers = [
+            keras.layers.DepthwiseConv2D(size, padding="same", depthwise_initializer=start)
+            for _ in range(2)
+        ]
+        y = keras.layers.BatchNormalization(trainable=False)(layers[1](layers[0](x)))
+        model = make(keras.Model(x, y))
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        random = np.random.default_rng(0)
+        values, wanted = random.normal(size=(2, 5, side, side, 6)).astype("float32")
+        before = [keras.ops.convert_to_numpy(layer.kernel).copy() for layer in layers]
+        model.train_on_batch(values, wanted)
+        after = [keras.ops.convert_to_numpy(layer.kernel) for layer in layers]
+        return [b - a for a, b in zip(before, after, strict=True)]
+
+    # The second reads the first, so its gradient has to pass through as well.
+    for plain, quick in zip(change(lambda model: model), change(fast), strict=True):
+        assert np.abs(plain).max() > 1e-4
+        np.testing.assert_allclose(quick, plain, rtol=1e-3, atol=1e-6)

@@ -8,7 +8,12 @@ import keras
 from keras import ops
 
 from tlpipe.backbones.graph import steps
-from tlpipe.training.device import gpus
+from tlpipe.training.depthwise import (
+    gradient_pays,
+    shifts_pay,
+    sum_of_shifts,
+    with_quick_gradient,
+)
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -34,7 +39,8 @@ class Convolution(keras.layers.Layer):
         super().__init__(name=convolution.name, dtype=convolution.dtype_policy, autocast=False)
         self.convolution, self.norm = convolution, norm
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
-        self.shifted = self.depthwise and _shifts_pay(convolution)
+        self.shifted = self.depthwise and shifts_pay(convolution)
+        self.quick_gradient = self.depthwise and gradient_pays(convolution)
         self.built = True
 
     def call(self, x):
@@ -49,7 +55,10 @@ class Convolution(keras.layers.Layer):
             kernel *= ops.reshape(scale, kernel.shape[2:]) if self.depthwise else scale
             bias = shift if bias is None else bias * scale + shift
         kernel, x = ops.cast(kernel, self.compute_dtype), ops.cast(x, self.compute_dtype)
-        x = self._convolve(x, kernel)
+        if self.quick_gradient and layer.trainable:
+            x = with_quick_gradient(self._convolve, x, kernel)
+        else:
+            x = self._convolve(x, kernel)
         if bias is not None:
             x = x + ops.cast(bias, self.compute_dtype)
         return layer.activation(x)
@@ -57,7 +66,7 @@ class Convolution(keras.layers.Layer):
     def _convolve(self, x, kernel):
         layer = self.convolution
         if self.shifted:
-            return _sum_of_shifts(x, kernel, layer.strides[0], layer.padding)
+            return sum_of_shifts(x, kernel, layer.strides[0], layer.padding)
         how = {
             "strides": layer.strides,
             "padding": layer.padding,
@@ -87,7 +96,7 @@ def fast(model: keras.Model) -> keras.Model:
         if type(operation) not in _CONVOLUTIONS:
             return operation
         norm = norms.get(operation.name)
-        return Convolution(operation, norm) if norm or _shifts_pay(operation) else operation
+        return Convolution(operation, norm) if norm or shifts_pay(operation) else operation
 
     def call(operation, *args, **kwargs):
         return args[0] if operation.name in folded else operation(*args, **kwargs)
@@ -126,35 +135,3 @@ def _affine(norm: keras.layers.BatchNormalization):
         scale = scale * ops.cast(norm.gamma, "float32")
     shift = -ops.cast(norm.moving_mean, "float32") * scale
     return scale, shift + ops.cast(norm.beta, "float32") if norm.center else shift
-
-
-def _shifts_pay(layer: keras.layers.Layer) -> bool:
-    """XLA has no good depthwise convolution on CPUs: Lite0 takes 8.5 times as long with it."""
-    return (
-        isinstance(layer, keras.layers.DepthwiseConv2D)
-        and keras.backend.backend() == "jax"
-        and not gpus()
-        and layer.depth_multiplier == 1
-        and layer.dilation_rate == (1, 1)
-        and layer.strides[0] == layer.strides[1]
-        and layer.data_format == "channels_last"
-    )
-
-
-def _sum_of_shifts(x, kernel, stride: int, padding: str):
-    """Depthwise convolution as a sum of shifted products, which XLA fuses into one loop."""
-    rows, columns = kernel.shape[:2]
-    if padding == "same":
-        around = [
-            max((-(-side // stride) - 1) * stride + k - side, 0)
-            for side, k in zip(x.shape[1:3], (rows, columns), strict=True)
-        ]
-        before_after = [(extra // 2, extra - extra // 2) for extra in around]
-        x = ops.pad(x, [(0, 0), *before_after, (0, 0)])
-    height = (x.shape[1] - rows) // stride * stride + 1
-    width = (x.shape[2] - columns) // stride * stride + 1
-    return sum(
-        x[:, i : i + height : stride, j : j + width : stride] * kernel[i, j, :, 0]
-        for i in range(rows)
-        for j in range(columns)
-    )
