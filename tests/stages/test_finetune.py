@@ -22,7 +22,7 @@ from tlpipe.backbones.build import build
 from tlpipe.config.load import FINETUNE
 from tlpipe.data.manifest import Manifest
 from tlpipe.pipeline.atomic import read_json
-from tlpipe.training import cache
+from tlpipe.training import cache_folder
 from tlpipe.training.activations import Activations
 from tlpipe.training.checkpoint import load_weights
 
@@ -134,7 +134,7 @@ def test_the_log_dates_its_lines_and_tells_what_came_from_the_cache(run):
 def test_step_three_reads_what_step_two_stored(small, tmp_path, monkeypatch):
     monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "cache"))
     tlpipe.finetune(small, out=tmp_path / "run", **quick(unfreeze={"epochs": 1}))
-    stored = {tuple(entry["facts"]["shape"]): entry for entry in cache.stored()}
+    stored = {tuple(entry["facts"]["shape"]): entry for entry in cache_folder.stored()}
     assert set(stored) == {(1280,), (2, 2, 192)}
     before = (Path(stored[2, 2, 192]["folder"]) / "values.bin").stat().st_mtime_ns
     monkeypatch.setattr(Activations, "_compute", None)

@@ -6,7 +6,7 @@ import pytest
 
 from tlpipe.config.settings import Prepare
 from tlpipe.data.prepared import Prepared
-from tlpipe.training import cache
+from tlpipe.training import cache, cache_folder
 
 TRAIN, PLAIN = np.arange(5), np.arange(5, 7)
 
@@ -67,12 +67,12 @@ def test_the_least_recently_used_goes_first_and_clear_takes_all():
     for number, folder in enumerate(folders):
         (folder / "values.bin").write_bytes(bytes(100_000))
         (folder / "used").write_text(f"2026-01-0{3 - number}")
-    cache.make_room(50_000, 300_000, keep=[folders[0].name])
+    cache_folder.make_room(50_000, 300_000, keep=[folders[0].name])
     assert [folder.exists() for folder in folders] == [True, True, True]
-    cache.make_room(150_000, 300_000, keep=[folders[0].name])
+    cache_folder.make_room(150_000, 300_000, keep=[folders[0].name])
     assert [folder.exists() for folder in folders] == [True, True, False]
-    assert cache.clear() >= 200_000
-    assert cache.stored() == []
+    assert cache_folder.clear() >= 200_000
+    assert cache_folder.stored() == []
 
 
 def test_pictures_are_kept_for_the_network_without_a_frozen_part(tmp_path, small):
@@ -86,7 +86,7 @@ def test_pictures_are_kept_for_the_network_without_a_frozen_part(tmp_path, small
     kept, sentence = cache.keep_pictures(Prepare(), manifest, 224)
     assert kept.short_side == 256
     assert "short side 256" in sentence
-    (entry,) = cache.stored()
+    (entry,) = cache_folder.stored()
     assert entry["bytes"] >= Prepared.bytes_needed(manifest, 256)
     assert cache.keep_pictures(Prepare(pictures=100), manifest, 224)[0].short_side == 100
     refused, sentence = cache.keep_pictures(Prepare(cache_size=1e-9), manifest, 224)

@@ -6,8 +6,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tlpipe.backend import import_backend
-
 EPILOG = """
 [bold]Examples[/bold]
 
@@ -27,11 +25,10 @@ def register(app: typer.Typer) -> None:
 @group.command("list")
 def list_() -> None:
     """Show every cache: backbone, shape, views, size, when it was last used."""
-    import_backend()
-    from tlpipe.training import cache
+    from tlpipe.training import cache_folder as folder
 
     table = Table("backbone", "shape", "views", "MB", "last used")
-    entries = cache.stored()
+    entries = folder.stored()
     for entry in entries:
         facts = entry["facts"]
         shape = " x ".join(str(n) for n in facts.get("shape", []))
@@ -40,13 +37,12 @@ def list_() -> None:
     console = Console()
     console.print(table)
     total = sum(entry["bytes"] for entry in entries) / 1e6
-    console.print(f"{len(entries)} caches, {total:.1f} MB in {cache.root()}", highlight=False)
+    console.print(f"{len(entries)} caches, {total:.1f} MB in {folder.root()}", highlight=False)
 
 
 @group.command("clear")
 def clear() -> None:
     """Delete every cache; the next run fills its own again."""
-    import_backend()
-    from tlpipe.training import cache
+    from tlpipe.training import cache_folder as folder
 
-    typer.echo(f"{cache.clear() / 1e6:.1f} MB freed in {cache.root()}")
+    typer.echo(f"{folder.clear() / 1e6:.1f} MB freed in {cache_folder.root()}")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,19 +13,12 @@ import numpy as np
 from tlpipe.config.settings import Prepare
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.prepared import Prepared
+from tlpipe.training.cache_folder import free_bytes, make_room, root
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, describe, touch
 
 VERSION = 2
 AUTO_VIEWS = 4
-
-
-def root() -> Path:
-    """Where the caches lie: ``TLPIPE_CACHE``, else the user's cache folder."""
-    if "TLPIPE_CACHE" in os.environ:
-        return Path(os.environ["TLPIPE_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tlpipe" / "activations"
 
 
 @dataclass(frozen=True)
@@ -80,7 +70,7 @@ def plan(
     needed = [Store.bytes_needed(s, dtype, views, len(train), len(plain)) for s in shapes]
     keys = [_key(prefix, tensor, dtype, views, facts) for tensor in tensors]
     make_room(sum(needed), int(settings.cache_size * 1e9), keep=keys)
-    free = _free(root())
+    free = free_bytes(root())
     already = sum(describe(root() / key)["bytes"] for key in keys if (root() / key).exists())
     allowed = min(settings.cache_size * 1e9, 0.8 * free + already)
     if sum(needed) > allowed:
@@ -128,7 +118,7 @@ def keep_pictures(settings: Prepare, manifest: Manifest, size: int) -> tuple[Pre
     needed = Prepared.bytes_needed(manifest, side)
     make_room(needed, int(settings.cache_size * 1e9), keep=[key])
     there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
-    if needed > min(settings.cache_size * 1e9, 0.8 * _free(root()) + there):
+    if needed > min(settings.cache_size * 1e9, 0.8 * free_bytes(root()) + there):
         sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
         return Prepared(manifest, None, side), sentence
     about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
@@ -152,37 +142,3 @@ def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
         **facts,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def stored() -> list[dict]:
-    """Every cache on this machine, least recently used first."""
-    if not root().is_dir():
-        return []
-    found = [describe(folder) for folder in root().iterdir() if folder.is_dir()]
-    return sorted(found, key=lambda entry: entry["used"])
-
-
-def clear() -> int:
-    """Deletes every cache; returns the bytes that became free."""
-    freed = sum(entry["bytes"] for entry in stored())
-    shutil.rmtree(root(), ignore_errors=True)
-    return freed
-
-
-def make_room(needed: int, limit: int, keep: Sequence[str]) -> None:
-    """Deletes the least recently used caches until ``needed`` bytes fit under ``limit``."""
-    if needed > limit:
-        return
-    others = [entry for entry in stored() if Path(entry["folder"]).name not in keep]
-    total = sum(entry["bytes"] for entry in others)
-    for entry in others:
-        if total + needed <= limit:
-            return
-        shutil.rmtree(entry["folder"], ignore_errors=True)
-        total -= entry["bytes"]
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
