@@ -45,4 +45,4 @@ def clear() -> None:
     """Delete every cache; the next run fills its own again."""
     from tlpipe.training import cache_folder as folder
 
-    typer.echo(f"{folder.clear() / 1e6:.1f} MB freed in {cache_folder.root()}")
+    typer.echo(f"{folder.clear() / 1e6:.1f} MB freed in {folder.root()}")
