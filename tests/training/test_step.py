@@ -187,5 +187,7 @@ def test_precision_on_a_cpu_and_as_asked(monkeypatch):
     monkeypatch.setattr(device, "gpus", list)
     assert device.resolve("auto").policy == "float32"
     assert device.resolve("bfloat16").policy == "mixed_bfloat16"
+    with pytest.raises(ConfigError, match="float16 needs a GPU"):
+        device.resolve("float16")
     with pytest.raises(ConfigError, match="float64"):
         device.resolve("float64")

@@ -52,12 +52,21 @@ def resolve(requested: str) -> Precision:
 
     ``auto`` is float32 on a CPU, bfloat16 on a GPU of compute capability 8.0 or more, and float16
     with loss scaling on one of 7.0 or more (Micikevicius et al. 2018).
+
+    Raises:
+        ConfigError: an unknown precision, or float16 without a GPU.
     """
     policies = {
         "float32": "float32",
         "bfloat16": "mixed_bfloat16",
         "float16": "mixed_float16",
     }
+    if requested == "float16" and not gpus():
+        raise ConfigError(
+            "The precision float16 needs a GPU.",
+            cause="a CPU computes it many times more slowly than float32",
+            todo="leave --precision away, or choose float32 or bfloat16",
+        )
     if requested in policies:
         return Precision(policies[requested], "as asked")
     if requested != "auto":
