@@ -17,6 +17,8 @@ PACKAGES = [
     "tensorflow",
     "jax",
     "torch",
+    "torchvision",
+    "timm",
     "albumentations",
     "opencv-python-headless",
     "numpy",
@@ -62,6 +64,58 @@ def in_a_process(script: Path, *arguments: str) -> dict:
 
 def median(rows: list[dict], key: str) -> float:
     return statistics.median(row[key] for row in rows)
+
+
+def summary(rows: dict[str, list[dict]], key: str, reference: str) -> dict[str, dict]:
+    """The median of ``key`` for each contestant, and its ratio to that of ``reference``."""
+    medians = {who: median(found, key) for who, found in rows.items()}
+    base = medians.get(reference)
+    return {
+        who: {"median": value, "ratio": value / base if base else None}
+        for who, value in medians.items()
+    }
+
+
+def table(rows: dict[str, dict]) -> str:
+    """A Markdown table: a line for each entry, a column for each key of any."""
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[str(name), *(_cell(row.get(key)) for key in columns)] for name, row in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+class Clock:
+    """What each epoch's steps took, without what lies between two epochs (validation, saving).
+
+    ``step`` and ``close`` take and ignore whatever a training loop calls them with.
+
+    Attributes:
+        seconds: an epoch, on the wall.
+        cpu: an epoch, of this process and all its threads.
+    """
+
+    def __init__(self):
+        self.seconds: list[float] = []
+        self.cpu: list[float] = []
+        self._begin = self._end = self._now()
+
+    def step(self, *_: object, **__: object) -> None:
+        """A step is done."""
+        self._end = self._now()
+
+    def close(self, *_: object, **__: object) -> None:
+        """The epoch is over, and the next begins now."""
+        self.seconds.append(self._end[0] - self._begin[0])
+        self.cpu.append(self._end[1] - self._begin[1])
+        self._begin = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
 
 
 def save(name: str, result: dict) -> Path:

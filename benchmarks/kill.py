@@ -59,7 +59,7 @@ def main() -> None:
     from tlpipe.demo import lay_out
 
     lay_out("solar-cells", work / "all")
-    for folder in (work / "all").iterdir():
+    for folder in filter(Path.is_dir, (work / "all").iterdir()):
         (work / "data" / folder.name).mkdir(parents=True)
         for picture in sorted(folder.iterdir())[:60]:
             shutil.copy(picture, work / "data" / folder.name)
