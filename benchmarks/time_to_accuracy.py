@@ -105,6 +105,8 @@ def tlpipe(root: Path, out: Path, epochs: int, seed: int) -> dict:
         root,
         out=out,
         seed=seed,
+        # As the guide's loader makes a picture square, so that both see the same.
+        prepare={"resize": "squash"},
         head={"epochs": epochs, "patience": epochs},
         unfreeze={"epochs": epochs, "patience": epochs, "blocks": BLOCKS},
     )
