@@ -68,14 +68,16 @@ def main() -> None:
         raise SystemExit("the undisturbed run failed")
     seconds = time.perf_counter() - begin
     expected = weights(work / "whole" / "run")
-    # The first seconds are imports: a kill there leaves nothing that could go wrong.
-    moments = np.random.default_rng(arguments.seed).uniform(0.25, 0.95, arguments.kills) * seconds
-    rows = []
-    for number, moment in enumerate(sorted(moments)):
-        place = work / f"killed{number}"
-        place.mkdir()
+    random = np.random.default_rng(arguments.seed)
+    rows: list[dict] = []
+    while len(rows) < arguments.kills:
+        # The first seconds are imports: a kill there leaves nothing that could go wrong.
+        moment = random.uniform(0.25, 0.95) * seconds
+        place = Path(tempfile.mkdtemp(dir=work))
         process = start(work / "data", place)
         time.sleep(moment)
+        if process.poll() is not None:
+            continue  # it was faster this time, and there is nothing left to kill
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         row = {"moment_seconds": round(float(moment), 2), "last_line": last_line(place / "run")}

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tlpipe.api import finetune, load
 
 
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 def __getattr__(name: str) -> Any:
     # Keras takes seconds to import: it waits until somebody trains or predicts.
     if name in __all__:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tlpipe.artifact.classifier import Classifier, load
 from tlpipe.config.load import FINETUNE, override, read_yaml, validate
-from tlpipe.config.runs import default_folder
+from tlpipe.config.runs import check_folder, default_folder
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, preflight
 from tlpipe.stages.announce import announce
@@ -80,6 +80,7 @@ def open_run(
     raw = source if isinstance(source, dict) else read_yaml(Path(source))
     pipeline = validate(_with_whole_path(override(raw, assignments)), where=where)
     folder = Path(out) if out is not None else default_folder(pipeline)
+    check_folder(folder, pipeline)
     return Run(folder, pipeline, console)
 
 

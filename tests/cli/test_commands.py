@@ -39,7 +39,11 @@ def call(monkeypatch, capsys):
         (("finetune", "--data", "{data}", "--augment", "lite"), ["lite", "did you mean 'light'?"]),
         (("finetune", "--data", "{data}", "--weights", "no.h5"), ["no.h5", "does not exist"]),
         (("finetune", "--data", "{data}", "--group", "(["), ["(["]),
-        (("finetune", "--data", "{data}", "--set", "head.epocs=3"), ["did you mean 'epochs'?"]),
+        (
+            ("finetune", "--data", "{data}", "--set", "head.epocs=3"),
+            ["did you mean 'head.epochs'?"],
+        ),
+        (("finetune", "--data", "{data}", "--out", "{data}"), ["in the folder of pictures"]),
         (("finetune", "--data", "{data}", "--out", "{file}"), ["file stands where a folder"]),
         (("finetune",), ["--data"]),
         (("run", "none.yaml"), ["no pipeline file 'none.yaml'"]),
@@ -225,6 +229,13 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
     assert code == 2
     assert "gone.jpg': there is no such file or folder" in shown
 
+    (tmp_path / "no pictures" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"0" * 99)
+    code, shown, _ = call("predict", run, tmp_path / "no pictures", "--format", "jsonl")
+    assert "heic" in json.loads(shown)["error"], "a phone's picture is not passed over in silence"
+    code, _, shown = call("predict", run, small, "--out", tmp_path)
+    assert code == 2
+    assert "is a folder; a file is needed" in shown
+
     code, shown, _ = call("predict", run, small, "--format", "csv", "--out", tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().splitlines()
     assert lines[0] == "path,predicted,p:defective,p:functional,error"
@@ -239,6 +250,12 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
     assert "68 of these 80 pictures were used in training" in " ".join(shown.split())
     other = json.loads((run / "evaluations" / small.name / "metrics.json").read_text())
     assert other["n"] == 80
+
+    (tmp_path / "one" / "defective").mkdir(parents=True)
+    (tmp_path / "one" / "defective" / "1.png").write_bytes(picture.read_bytes())
+    code, shown, _ = call("evaluate", run, "--data", tmp_path / "one")
+    assert code == 0
+    assert "1 pictures: accuracy" in shown
 
     (tmp_path / "other" / "cat").mkdir(parents=True)
     (tmp_path / "other" / "dog").mkdir()

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from tlpipe.config.load import FINETUNE, dump, override, read_yaml, validate
-from tlpipe.config.runs import default_folder
-from tlpipe.errors import ConfigError
+from tlpipe.config.runs import check_folder, default_folder
+from tlpipe.errors import ConfigError, RunError
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -29,7 +29,7 @@ def test_a_resolved_pipeline_reads_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ("assignments", "words"),
     [
-        (["head.epoch=3"], ["head.epoch", "did you mean 'epochs'?"]),
+        (["head.epoch=3"], ["head.epoch", "did you mean 'head.epochs'?"]),
         (["haed.epochs=3"], ["haed", "did you mean 'head'?"]),
         (["head.epochs=-3"], ["head.epochs", "-3", "greater than or equal to 1"]),
         (["head.epochs=three"], ["'three'", "must be a whole number", "default is head.epochs=8"]),
@@ -87,3 +87,20 @@ def test_equal_settings_share_a_folder_and_others_get_their_own(tmp_path):
     (first / ".lock.json").unlink()
     (first / "stages" / "head").mkdir(parents=True)
     assert default_folder(other, tmp_path) == first.with_name(first.name + "-2")
+
+
+def test_a_run_does_not_write_over_or_among_what_is_not_its_own(tmp_path):
+    data, project = tmp_path / "photos", tmp_path / "project"
+    for folder in (data / "cat", project, tmp_path / "empty", tmp_path / "run" / "stages"):
+        folder.mkdir(parents=True)
+    (project / "README.md").write_text("mine")
+    pipeline = validate(override(FINETUNE, [f"scan.data={data}"]))
+    for inside in (data, data / "run"):
+        with pytest.raises(RunError, match="in the folder of pictures"):
+            check_folder(inside, pipeline)
+    with pytest.raises(RunError, match=r"other things, such as 'README.md'"):
+        check_folder(project, pipeline)
+    for fine in (tmp_path / "new", tmp_path / "empty", tmp_path / "run"):
+        check_folder(fine, pipeline)
+    (tmp_path / "empty" / "log.txt").write_text("begun")
+    check_folder(tmp_path / "empty", pipeline)

@@ -146,3 +146,12 @@ def test_no_permission_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module.os, "scandir", refuse)
     with pytest.raises(DataError, match=r"(?s)No permission.*/b.*Permission denied"):
         list_folder(tmp_path)
+
+
+def test_parts_without_class_folders_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"(?s)'test' holds no class folders.*cat/"):
+        list_folder(lay(tmp_path, "train/1.jpg", "test/1.jpg"))
+
+
+def test_one_class_is_enough_where_it_is_asked_for(tmp_path):
+    assert list_folder(lay(tmp_path, "a/1.jpg"), least=1).class_names == ["a"]

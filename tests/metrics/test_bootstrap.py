@@ -1,7 +1,6 @@
 """Intervals agree with resamples that were drawn and scored one by one."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -89,23 +88,16 @@ def test_equal_seeds_give_equal_intervals():
 
 
 def test_resamples_of_one_class_are_skipped_and_counted():
-    labels = np.array([0] * 11 + [1])
+    labels = np.array([0] * 10 + [1, 0])
     p = np.stack([1 - np.linspace(0.1, 0.9, 12), np.linspace(0.1, 0.9, 12)], axis=1)
     found = bootstrap.with_intervals(labels, p, "ab", seed=0, resamples=500)
     # A picture out of 12 is missed by (11/12)**12 = 35 % of the resamples.
     assert 130 <= found["bootstrap"]["auc_skipped"] <= 220
     assert found["intervals"]["auc"] is not None
-    alone = bootstrap.with_intervals(labels[:11], p[:11], "ab", seed=0, resamples=50)
+    alone = bootstrap.with_intervals(labels[:10], p[:10], "ab", seed=0, resamples=50)
     assert alone["intervals"]["auc"] is None
     assert alone["bootstrap"]["auc_skipped"] == 50
     assert alone["per_class"]["b"]["intervals"]["recall"] is None
-
-
-def test_a_thousand_resamples_take_less_than_three_seconds():
-    labels, p = guesses(400, 2)
-    began = time.perf_counter()
-    bootstrap.with_intervals(labels, p, ["no", "yes"], seed=0, resamples=1000)
-    assert time.perf_counter() - began < 3
 
 
 def test_memory_is_bounded_for_many_pictures():
@@ -161,3 +153,16 @@ def test_an_unknown_score_is_refused():
     labels, p = guesses(20, 2)
     with pytest.raises(ValueError, match="balanced_accuracy"):
         bootstrap.difference(labels, p, p, "acuracy", seed=0)
+
+
+def test_a_perfect_score_on_few_pictures_is_not_certain():
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    result = bootstrap.with_intervals(labels, np.eye(2)[labels] * 0.8 + 0.1, ["a", "b"], seed=0)
+    low, high = result["intervals"]["accuracy"]
+    # Clopper and Pearson: 0.025 ** (1 / 8).
+    assert low == pytest.approx(0.6306, abs=1e-4)
+    assert high == 1
+    assert result["intervals"]["auc"] is None
+    recall = result["per_class"]["a"]["intervals"]["recall"]
+    assert recall[0] == pytest.approx(0.025 ** (1 / 3), abs=1e-4)
+    assert result["per_class"]["a"]["intervals"]["f1"] is None

@@ -10,11 +10,13 @@ import numpy as np
 
 from tlpipe.artifact.model_file import load as load_model
 from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
 from tlpipe.data.resize import fit
 from tlpipe.errors import DataError, RunError
 from tlpipe.training.fast import fast
 
-PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+# Also what can't be read: a file that is passed over in silence is missed too late.
+PICTURES = EXTENSIONS | UNSUPPORTED
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
     if not any(file.is_file() for file in found):
         what = f"'{paths[0]}': {_why_not(paths[0])}." if paths else "No picture was named."
         raise DataError(
-            what, todo=f"give pictures ({', '.join(sorted(PICTURES))}) or folders of them"
+            what, todo=f"give pictures ({', '.join(sorted(EXTENSIONS))}) or folders of them"
         )
     return found
 

@@ -68,17 +68,20 @@ def main() -> None:
         if debug or problem.errno not in _OS_ERRORS:
             raise
         what, todo = _OS_ERRORS[problem.errno]
-        place = problem.filename or "the run folder"
+        place = problem.filename2 or problem.filename or "the run folder"
         _show(error, f"Error: {what}\n  where: {place}\n  next:  {todo}")
         code = 2
     if code == 130:
-        error.print("\nStopped. The same command again goes on where this one left off.")
+        resumes = arguments[:1] in (["finetune"], ["run"])
+        again = " The same command again goes on where this one left off." if resumes else ""
+        error.print(f"\nStopped.{again}")
     sys.exit(code or 0)
 
 
 def _show(console: Console, text: str) -> None:
-    # Paths stay whole, so that they can be copied.
-    console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    # In a file lines stay whole; on a screen they break between words.
+    whole = not console.is_terminal
+    console.print(text, style="red", markup=False, highlight=False, soft_wrap=whole)
 
 
 _OS_ERRORS = {
@@ -89,6 +92,8 @@ _OS_ERRORS = {
     errno.EACCES: ("No permission.", "choose another folder with --out, or change its rights"),
     errno.EPERM: ("Not permitted.", "choose another folder with --out, or change its rights"),
     errno.EROFS: ("The file system is read-only.", "choose another folder with --out"),
+    errno.EISDIR: ("A folder stands where a file is needed.", "choose another file with --out"),
+    errno.ENOENT: ("A file or folder is missing.", "check the path"),
     errno.ENOTDIR: ("A file stands where a folder is needed.", "choose another folder with --out"),
     errno.EEXIST: ("A file stands where a folder is needed.", "choose another folder with --out"),
 }

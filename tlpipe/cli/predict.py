@@ -55,8 +55,11 @@ def predict(
 
     import_backend()
     from tlpipe.artifact.classifier import load
+    from tlpipe.errors import ConfigError
     from tlpipe.pipeline.atomic import write_text
 
+    if out is not None and out.is_dir():
+        raise ConfigError(f"'{out}' is a folder; a file is needed.", todo="name a file with --out")
     classifier = load(run)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("predicting", total=None)
@@ -81,7 +84,7 @@ def predict(
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
     if out:
         write_text(out, sink.getvalue())
-        typer.echo(f"{len(found)} predictions written to {out}", err=True)
+        typer.echo(f"{len(found)} rows written to {out}", err=True)
     else:
         sys.stdout.write(sink.getvalue())
     bad = [p for p in found if p.error]

@@ -100,7 +100,9 @@ def _validated(model: type[Settings], values: Any, stage: str, where: object):
         full = ".".join(part for part in (stage, key) if part)
         if first["type"] == "extra_forbidden":
             raise ConfigError(
-                f"Unknown setting '{full}'.", where=where, todo=nearest(key, model.model_fields)
+                f"Unknown setting '{full}'.",
+                where=where,
+                todo=nearest(full, [full.removesuffix(key) + name for name in model.model_fields]),
             ) from None
         shown = f" = {first['input']!r}" if key else ""
         raise ConfigError(
@@ -126,8 +128,8 @@ def _advice(model: type[Settings], key: str, full: str) -> str | None:
     if field is None or field.is_required():
         return None
     about = f"{field.description}; " if field.description else ""
-    default = "nothing" if field.default is None else field.default
-    return f"{about}the default is {full}={default}"
+    default = "empty" if field.default is None else f"{full}={field.default}"
+    return f"{about}the default is {default}"
 
 
 def dump(pipeline: Pipeline) -> str:

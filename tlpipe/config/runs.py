@@ -8,6 +8,10 @@ from pathlib import Path
 
 from tlpipe.config.load import dump
 from tlpipe.config.settings import Pipeline
+from tlpipe.errors import RunError
+
+# What a run writes before its first stage.
+_EARLY = {".lock", ".lock.json", "log.txt", "config.yaml"}
 
 
 def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
@@ -29,6 +33,25 @@ def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
         number += 1
         folder = root / f"{first}-{number}"
     return folder
+
+
+def check_folder(folder: Path, pipeline: Pipeline) -> None:
+    """Raises RunError where a run would write over, or among, what is not its own."""
+    data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
+    if data and folder.resolve().is_relative_to(Path(data).resolve()):
+        raise RunError(
+            f"The run folder '{folder}' lies in the folder of pictures.",
+            cause="its plots would be taken for pictures",
+            todo="choose another folder with --out",
+        )
+    if not folder.is_dir() or (folder / "stages").is_dir():
+        return
+    others = {path.name for path in folder.iterdir()} - _EARLY
+    if others:
+        raise RunError(
+            f"The folder '{folder}' holds other things, such as '{min(others)}'.",
+            todo="choose a new folder with --out, so that nothing of yours is written over",
+        )
 
 
 def _barely_begun(folder: Path) -> bool:

@@ -79,14 +79,14 @@ def natural_key(name: str) -> tuple:
     return _natural(unicodedata.normalize("NFC", name)), name
 
 
-def list_folder(root: Path) -> Listing:
+def list_folder(root: Path, *, least: int = 2) -> Listing:
     """List a folder that holds one sub-folder a class, at any depth below it.
 
     ``train/``, ``val|valid|validation|dev/`` and ``test/`` at the top are taken as parts when
     ``train`` holds folders and the top holds another part or nothing else.
 
     Raises:
-        DataError: no such folder, no permission, no class folders, or fewer than two classes.
+        DataError: no such folder, no permission, no class folders, or fewer than ``least`` classes.
     """
     root = Path(root)
     top = _folders_of(_checked(root))
@@ -95,6 +95,7 @@ def list_folder(root: Path) -> Listing:
     outside = _pictures_in(root, root)
     set_aside = [BadFile(path, "not in a class folder") for path in outside]
     classes: set[str] = set()
+    _refuse_flat_parts(root, top)
     for part, folder in _parts(root, top):
         if part is not None:
             set_aside += [
@@ -126,7 +127,7 @@ def list_folder(root: Path) -> Listing:
         ignored=dict(sorted(ignored.items())),
         empty_classes=sorted(classes - filled, key=natural_key),
     )
-    return _enough(listing)
+    return _enough(listing, least)
 
 
 def _checked(root: Path) -> Path:
@@ -145,8 +146,8 @@ def _checked(root: Path) -> Path:
     return root
 
 
-def _enough(listing: Listing) -> Listing:
-    if len(listing.class_names) >= 2:
+def _enough(listing: Listing, least: int) -> Listing:
+    if len(listing.class_names) >= least:
         return listing
     found = len(listing.class_names)
     empty = ", ".join(map(repr, listing.empty_classes[:5]))
@@ -175,6 +176,17 @@ def _parts(root: Path, top: list[str]) -> list[tuple[str | None, Path]]:
     if holds_classes and (len({part for part, _ in given}) > 1 or len(given) == len(top)):
         return given
     return [(None, root)]
+
+
+def _refuse_flat_parts(root: Path, top: list[str]) -> None:
+    parts = [name for name in top if name.lower() in PART_NAMES]
+    flat = [name for name in parts if not _folders_of(root / name)]
+    if len(parts) > 1 and len(parts) == len(top) and flat:
+        raise DataError(
+            f"The folder '{flat[0]}' holds no class folders.",
+            where=(root / flat[0]).absolute(),
+            todo="lay the pictures out with " + _LAYOUT.format(root=root.name or "data"),
+        )
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:

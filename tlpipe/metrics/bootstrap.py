@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import binomtest
 
 from tlpipe.metrics import scores
 
@@ -34,6 +35,10 @@ def with_intervals(
     ``bootstrap`` says how it was made; its ``auc_skipped`` counts resamples that held one class
     only, for which there is no AUC. The interval of ``ece`` is centred on its value.
 
+    Where every resample gives the same score (8 pictures of 8 right), the bootstrap says nothing
+    about new pictures. Accuracy, precision and recall then get the exact binomial interval (Clopper
+    and Pearson 1934), the other scores none.
+
     Args:
         labels: int (n,) in 0..k-1.
         probabilities: float (n, k).
@@ -45,13 +50,19 @@ def with_intervals(
     result = scores.summary(labels, probabilities, class_names)
     labels, probabilities = scores.checked(labels, probabilities)
     drawn = _all(labels, probabilities, [*_SCALARS, "per_class"], seed, resamples)
+    right = int((scores.predicted(probabilities) == labels).sum())
     result["intervals"] = {name: _interval(drawn[name], level) for name in _SCALARS}
+    _mend(result["intervals"], {"accuracy": (right, len(labels))}, level)
     for index, name in enumerate(class_names):
         ratios = drawn["per_class"][:, :, index]
         result["per_class"][name]["intervals"] = {
             score: _interval(column, level)
             for score, column in zip(("precision", "recall", "f1"), ratios.T, strict=True)
         }
+        chosen, there = scores.predicted(probabilities) == index, labels == index
+        both = int((chosen & there).sum())
+        trials = {"precision": (both, int(chosen.sum())), "recall": (both, int(there.sum()))}
+        _mend(result["per_class"][name]["intervals"], trials, level)
     result["bootstrap"] = {
         "resamples": resamples,
         "level": level,
@@ -59,6 +70,16 @@ def with_intervals(
         "auc_skipped": int(np.isnan(drawn["auc"]).sum()),
     }
     return result
+
+
+def _mend(intervals: dict, trials: dict[str, tuple[int, int]], level: float) -> None:
+    """Replaces intervals without width; ``trials`` has (hits, pictures) of the proportions."""
+    for name, interval in intervals.items():
+        if interval is None or interval[0] < interval[1]:
+            continue
+        hits, n = trials.get(name, (0, 0))
+        exact = binomtest(hits, n).proportion_ci(level, method="exact") if n else None
+        intervals[name] = exact and [float(exact.low), float(exact.high)]
 
 
 def difference(

@@ -78,7 +78,9 @@ class Run:
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line for the person and for ``log.txt``."""
-        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        # In a file lines stay whole; on a screen they break between words.
+        whole = not self.console.is_terminal
+        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=whole)
         with self.path("log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 

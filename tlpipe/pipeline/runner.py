@@ -56,6 +56,12 @@ def _decide(run: Run, stage: Stage, key: str, finished: dict | None) -> tuple[st
     return "run", "its settings, its input or the data changed"
 
 
+def _reason(item: Planned) -> str:
+    if item.action == "resume":
+        return ": resuming"
+    return "" if item.why == "not run yet" else f": again, because {item.why}"
+
+
 def preflight(run: Run, stages: list[Stage]) -> None:
     """Checks all stages that will run, before the run folder is touched.
 
@@ -82,7 +88,7 @@ def execute(run: Run, stages: list[Stage]) -> list[Planned]:
             run.record(stage.name, None)
             run.scratch(stage.name, item.key)
             run.journal("start", stage=stage.name, key=item.key, why=item.why)
-            run.say(label + (": resuming" if item.action == "resume" else ""), style="bold")
+            run.say(label + _reason(item), style="bold")
             start = time.perf_counter()
             summary = stage.run(run)
             seconds = round(time.perf_counter() - start, 2)

@@ -80,8 +80,9 @@ def headline(metrics: dict) -> str:
     shown = []
     for name, key in (("accuracy", "accuracy"), ("AUC", "auc"), ("macro-F1", "macro_f1")):
         value, interval = metrics[key], metrics["intervals"][key]
-        if value is not None and interval is not None:
-            shown.append(f"{name} {value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]")
+        if value is not None:
+            between = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+            shown.append(f"{name} {value:.3f}{between}")
     support = {name: row["support"] for name, row in metrics["per_class"].items()}
     common = max(support, key=support.get)
     return f"{', '.join(shown)} (always '{common}': {support[common] / metrics['n']:.3f})"

@@ -76,7 +76,7 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
     """
     run = open_finished(folder, console)
     classifier = load(run.folder)
-    listing = list_folder(Path(data))
+    listing = list_folder(Path(data), least=1)
     unknown = [name for name in listing.class_names if name not in classifier.class_names]
     if unknown:
         raise DataError(

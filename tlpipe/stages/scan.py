@@ -90,9 +90,14 @@ class ScanStage(Stage):
                 style="yellow",
             )
         return (
-            f"{len(found.pictures)} pictures in {len(listing.class_names)} classes, "
+            f"{len(found.pictures)} pictures in {_classes(listing.class_names)}, "
             f"{len(found.bad)} set aside, {len(groups)} groups of duplicates"
         )
+
+
+def _classes(names: list[str]) -> str:
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{len(names)} classes ({shown})"
 
 
 def _stamp(root: Path, path: str) -> list:

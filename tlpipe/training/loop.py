@@ -127,7 +127,7 @@ def train(
 
 def _pace(waiting: float, decoded: int) -> str:
     """What made the epoch fast or slow."""
-    return f"{waiting:.0%} of it waiting for pictures" if decoded else "all from the cache"
+    return f"{waiting:.0%} waiting" if decoded else "cached"
 
 
 def _monitored(row: dict, monitor: str) -> float:
