@@ -79,6 +79,7 @@ def cut_points(model: keras.Model) -> list[Cut]:
         ValueError: the model has several inputs or outputs.
     """
     _only(model.inputs, "input")
+    _only(model.outputs, "output")
     walk = steps(model)
     uses: dict[int, int] = {id(model.outputs[0]): 1}
     for step in walk:
