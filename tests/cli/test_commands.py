@@ -219,7 +219,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
     code, shown, aside = call("predict", run, *asked, "--format", "jsonl")
     assert code == 0
     good, bad, gone, empty = map(json.loads, shown.splitlines())
-    assert good["label"] in ("defective", "functional")
+    assert good["predicted"] in ("defective", "functional")
     assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert bad["error"]
     assert gone["error"] == "there is no such file or folder"

@@ -9,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from tlpipe.metrics.scores import majority
+
 # Below this many test pictures a class's recall is uncertain by more than 0.15 either way.
 FEW = 30
 _TITLES = {
@@ -96,9 +98,7 @@ def _baseline(test: Mapping[str, Any] | None) -> str:
     """What answering with the most common class alone would score."""
     if not test:
         return ""
-    support = {name: row["support"] for name, row in test["per_class"].items()}
-    common = max(support, key=support.get)
-    share = support[common] / max(test["n"], 1)
+    common, share = majority(test)
     return f"always answering {_plain(common)} would give {share:.3f}"
 
 

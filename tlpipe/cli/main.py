@@ -14,6 +14,7 @@ from tlpipe import __version__
 from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, predict, run
 from tlpipe.errors import TlpipeError
 from tlpipe.pipeline import interrupt
+from tlpipe.terminal import print_plain
 
 app = typer.Typer(
     name="tlpipe",
@@ -62,26 +63,20 @@ def main() -> None:
     except TlpipeError as problem:
         if debug:
             raise
-        _show(error, f"Error: {problem}")
+        print_plain(error, f"Error: {problem}", "red")
         code = problem.exit_code
     except OSError as problem:
         if debug or problem.errno not in _OS_ERRORS:
             raise
         what, todo = _OS_ERRORS[problem.errno]
         place = problem.filename2 or problem.filename or "the run folder"
-        _show(error, f"Error: {what}\n  where: {place}\n  next:  {todo}")
+        print_plain(error, f"Error: {what}\n  where: {place}\n  next:  {todo}", "red")
         code = 2
     if code == 130:
         resumes = arguments[:1] in (["finetune"], ["run"])
         again = " The same command again goes on where this one left off." if resumes else ""
         error.print(f"\nStopped.{again}")
     sys.exit(code or 0)
-
-
-def _show(console: Console, text: str) -> None:
-    # In a file lines stay whole; on a screen they break between words.
-    whole = not console.is_terminal
-    console.print(text, style="red", markup=False, highlight=False, soft_wrap=whole)
 
 
 _OS_ERRORS = {

@@ -24,7 +24,7 @@ tlpipe predict runs/photos-2026-01-31 picture.jpg
 
 tlpipe predict RUN new_pictures/ --format csv --out predictions.csv
 
-tlpipe predict RUN new_pictures/ --format jsonl | jq .label
+tlpipe predict RUN new_pictures/ --format jsonl | jq .predicted
 """
 
 
@@ -60,6 +60,13 @@ def predict(
 
     if out is not None and out.is_dir():
         raise ConfigError(f"'{out}' is a folder; a file is needed.", todo="name a file with --out")
+    # Before the work rather than after it.
+    if out is not None and not os.access(out.resolve().parent, os.W_OK):
+        raise ConfigError(
+            f"'{out}' can't be written.",
+            cause=f"the folder '{out.resolve().parent}' is missing or read-only",
+            todo="make the folder, or name another file with --out",
+        )
     classifier = load(run)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("predicting", total=None)
@@ -80,7 +87,7 @@ def predict(
     else:
         for p in found:
             named = dict(zip(classifier.class_names, p.probabilities, strict=False))
-            row = {"path": p.path, "label": p.label, "probabilities": named, "error": p.error}
+            row = {"path": p.path, "predicted": p.label, "probabilities": named, "error": p.error}
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
     if out:
         write_text(out, sink.getvalue())
@@ -97,7 +104,9 @@ def predict(
 def _table(found, class_names) -> Table:
     # Names stay whole at 80 columns when the folder they share stands above the table.
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(p.path)) for p in found])
-    table = Table("picture", "class", "probability", "next", title=folder, title_justify="left")
+    table = Table(
+        "picture", "class", "probability", "runner-up", title=folder, title_justify="left"
+    )
     for p in found:
         name = os.path.relpath(p.path, folder)
         ranked = sorted(zip(p.probabilities, class_names, strict=False), reverse=True)

@@ -221,3 +221,10 @@ def summary(labels: ArrayLike, probabilities: ArrayLike, class_names: Sequence[s
 def number(value: float) -> float | None:
     """A Python float for JSON; None in place of NaN."""
     return None if np.isnan(value) else float(value)
+
+
+def majority(scores: dict) -> tuple[str, float]:
+    """The most common class of what was scored, and the accuracy of always answering it."""
+    support = {name: row["support"] for name, row in scores["per_class"].items()}
+    common = max(support, key=support.get)
+    return common, support[common] / max(scores["n"], 1)

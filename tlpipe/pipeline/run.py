@@ -20,6 +20,7 @@ from tlpipe.config.settings import Pipeline
 from tlpipe.errors import RunError
 from tlpipe.pipeline import interrupt
 from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.terminal import print_plain
 
 STATE = "stages/state.json"
 Advance = Callable[[int, int], None]
@@ -78,9 +79,7 @@ class Run:
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line for the person and for ``log.txt``."""
-        # In a file lines stay whole; on a screen they break between words.
-        whole = not self.console.is_terminal
-        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=whole)
+        print_plain(self.console, text, style)
         with self.path("log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 

@@ -11,6 +11,7 @@ from tlpipe.data.loader import batches
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.sample import Sampler
 from tlpipe.metrics.bootstrap import with_intervals
+from tlpipe.metrics.scores import majority
 from tlpipe.pipeline.atomic import write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -83,6 +84,5 @@ def headline(metrics: dict) -> str:
         if value is not None:
             between = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
             shown.append(f"{name} {value:.3f}{between}")
-    support = {name: row["support"] for name, row in metrics["per_class"].items()}
-    common = max(support, key=support.get)
-    return f"{', '.join(shown)} (always '{common}': {support[common] / metrics['n']:.3f})"
+    common, share = majority(metrics)
+    return f"{', '.join(shown)} (always '{common}': {share:.3f})"

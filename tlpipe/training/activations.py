@@ -42,7 +42,7 @@ class Pictures:
             for batch in loading:
                 self.meter.waited += loading.waited_seconds - before
                 before = loading.waited_seconds
-                self.meter.decoded += len(batch[1])
+                self.meter.read += len(batch[1])
                 yield batch
 
 

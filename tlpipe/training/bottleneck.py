@@ -12,13 +12,13 @@ class Meter:
     """Counts while a step reads its pictures.
 
     Attributes:
-        waited: seconds the step stood still for want of decoded pictures.
-        decoded: pictures that were decoded.
+        waited: seconds the step stood still for want of pictures.
+        read: pictures it was given, from files or decoded before.
         frozen: seconds the frozen part computed.
     """
 
     waited: float = 0.0
-    decoded: int = 0
+    read: int = 0
     frozen: float = 0.0
 
 

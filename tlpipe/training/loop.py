@@ -96,7 +96,7 @@ def train(
     weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
     while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
-        epoch, decoded = progress.epoch, task.source.meter.decoded
+        epoch, read = progress.epoch, task.source.meter.read
         loss, rate, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
         row = {
             "step": task.name,
@@ -116,7 +116,7 @@ def train(
         say(
             f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
             f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
-            f"({seconds:.1f} s, {_pace(waited / seconds, task.source.meter.decoded - decoded)})"
+            f"({seconds:.1f} s, {_pace(waited / seconds, task.source.meter.read - read)})"
         )
     if _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
@@ -125,9 +125,9 @@ def train(
     return progress
 
 
-def _pace(waiting: float, decoded: int) -> str:
+def _pace(waiting: float, read: int) -> str:
     """What made the epoch fast or slow."""
-    return f"{waiting:.0%} waiting" if decoded else "cached"
+    return f"{waiting:.0%} waiting" if read else "cached"
 
 
 def _monitored(row: dict, monitor: str) -> float:
