@@ -27,7 +27,7 @@ from tlpipe.training.cache_folder import stored
 from tlpipe.training.device import resolve
 from tlpipe.training.fast import fast
 from tlpipe.training.loop import Task, train
-from tlpipe.training.network import Cut, add_head, cut, pooled
+from tlpipe.training.network import Cut, add_head, cut, head_boundary
 from tlpipe.training.optimizer import build_optimizer
 
 BLOCKS, WARM_UP = 3, 3
@@ -84,7 +84,7 @@ def measure(network: str, precision: str, manifest: Manifest, sizes: Any) -> dic
     rows, val = manifest.indices("train"), manifest.indices("val")
     classes, batch = len(manifest.class_names), sizes.batch
     backbone = build(network, weights="none", size=sizes.side, dtype_policy=bench.policy).model
-    whole = add_head(backbone, classes, dropout=0.2, seed=0)
+    whole = add_head(backbone, classes, Head(dropout=0.2), seed=0)
     sampler = Sampler(manifest, sizes.side, augmentation=load("light", sizes.side))
     pixels = Pictures(sampler, batch)
     images = jax.device_put(np.stack([sampler.plain(row) for row in rows[:batch]]))
@@ -96,7 +96,7 @@ def measure(network: str, precision: str, manifest: Manifest, sizes: Any) -> dic
         plan = cache.plan(Prepare(cache=1), prefix, tensors, train=rows, plain=val, facts={})
         return Activations(pixels, fast(prefix), batch, dtype=plan.dtype, stores=plan.stores)
 
-    parts, later = cut(whole, pooled(whole)), boundary(backbone, BLOCKS).tensor
+    parts, later = cut(whole, head_boundary(whole)), boundary(backbone, BLOCKS).tensor
     source = activations(parts.prefix.output, later)
     bare["frozen"], (_, features) = bare_forward(source.prefix, images, sizes.steps)
     warm = Activations(pixels, source.prefix, batch)

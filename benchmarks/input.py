@@ -13,8 +13,10 @@ Fair by: one preset, tlpipe's 'light' (random crop, flip, brightness and contras
 albumentations transforms in all but Keras, whose layers have the same ranges but always take the
 centre; every contestant in a process of its own, confined to as many cores as it has workers, in
 turns; the files in the page cache; OpenCV's own threads off; a few batches to warm up, and then
-whole epochs, their start included, until ``--seconds`` have passed. In ``--fit`` all train the same
-network, ``network_alone`` on one batch in memory; what lies between two epochs is not counted.
+whole epochs, their start included, until ``--seconds`` have passed. In ``--fit`` all train a head
+on the same frozen network, Keras by `fit` and tlpipe as it always does, with the frozen BatchNorm
+folded; ``tlpipe_unfolded`` is the loader's share of that, ``network_alone`` (not folded) and
+``network_folded`` have one batch in memory. What lies between two epochs is not counted.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ from tlpipe.data.sample import Sampler
 
 SHAPES = {"small": (500, 375, 1), "large": (1600, 1200, 4)}
 NEEDS = {"keras": "tensorflow", "tf_data": "tensorflow", "torch": "torch"}
-IN_FIT = ("keras", "tlpipe", "tlpipe_prepared", "network_alone")
+IN_FIT = (
+    "keras", "tlpipe", "tlpipe_prepared", "tlpipe_unfolded", "network_alone", "network_folded",
+)  # fmt: skip
+FOLDED = ("tlpipe", "tlpipe_prepared", "network_folded")
 WARM_UP, FIT_EPOCHS = 4, 6
 
 
@@ -80,6 +85,7 @@ def fit(who: str, manifest: Manifest) -> dict:
 
     from tlpipe.config.settings import Head
     from tlpipe.training.activations import Pictures
+    from tlpipe.training.fast import fast
     from tlpipe.training.loop import Task, train
 
     class SameBatch(Pictures):
@@ -102,6 +108,8 @@ def fit(who: str, manifest: Manifest) -> dict:
     base.trainable = False
     classes, rows = len(manifest.class_names), manifest.indices("train")
     model = keras.Model(image, keras.layers.Dense(classes)(base.outputs[0]))
+    if who in FOLDED:
+        model = fast(model)
     model.compile(keras.optimizers.Adam(), keras.losses.CategoricalCrossentropy(from_logits=True))
     clock = common.Clock()
     if who == "keras":
@@ -111,7 +119,7 @@ def fit(who: str, manifest: Manifest) -> dict:
         dataset = keras_dataset(manifest.root)
         model.fit(dataset, epochs=FIT_EPOCHS, callbacks=[ticks], shuffle=False, verbose=0)
     else:
-        source = SameBatch if who == "network_alone" else Pictures
+        source = SameBatch if who.startswith("network") else Pictures
         task = Task(
             "head", model, model.trainable_weights,
             source(open_sampler(manifest, who == "tlpipe_prepared"), BATCH), manifest.labels,
@@ -166,7 +174,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of measuring, at least")
     parser.add_argument("--small", type=int, default=512, help="pictures of 500x375; 0: leave out")
     parser.add_argument("--large", type=int, default=256, help="pictures of 1600x1200, likewise")
-    parser.add_argument("--only", nargs="+", choices=[*LOADERS, "network_alone"], metavar="WHO")
+    parser.add_argument("--only", nargs="+", choices=sorted({*LOADERS, *IN_FIT}), metavar="WHO")
     parser.add_argument("--name", help="of the file of results; input or input_fit when not given")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

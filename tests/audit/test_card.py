@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,3 +168,44 @@ def test_the_lines_of_python_in_the_card_run(facts, tmp_path, capsys, monkeypatc
             np.testing.assert_array_equal(names["picture"], ours)
         numbers = re.findall(r"\d\.\d+(?:e-?\d+)?", capsys.readouterr().out.splitlines()[-1])
         assert sum(map(float, numbers)) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["avg", "max", "both", "l2", "gem", "spp", "netvlad"])
+def test_the_card_says_when_the_model_needs_tlpipe(facts, kind):
+    from tlpipe.heads.pooling import KINDS
+
+    assert kind in KINDS
+    facts["recipe"]["pool"] = kind
+    card = model_card(facts)
+    own = kind in ("l2", "gem", "spp", "netvlad")
+    assert ("import cv2, keras\nimport tlpipe.heads.pooling\n" in card) == own
+    assert ("not tlpipe" in card) == (not own)
+
+
+def test_with_the_import_in_the_card_a_new_process_loads_tlpipes_layers(facts, tmp_path):
+    import keras
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    from tlpipe.heads.pooling import pooled
+
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = pooled(keras.layers.Rescaling(1 / 255)(image), "gem")
+    keras.Model(image, keras.layers.Softmax()(keras.layers.Dense(2)(x))).save(
+        tmp_path / "model.keras"
+    )
+    Image.fromarray(load_sample_images().images[0]).save(tmp_path / "picture.jpg")
+    facts["recipe"]["pool"] = "gem"
+    (code,) = re.findall(r"```python\n(.*?)```", model_card(facts), flags=re.S)
+    without = code.replace("import tlpipe.heads.pooling\n", "")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for text, works in ((code, True), (without, False)):
+        done = subprocess.run(
+            [sys.executable, "-c", text],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode == 0) == works, done.stderr
+    assert "GeMPooling" in done.stderr

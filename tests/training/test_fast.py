@@ -8,6 +8,7 @@ import pytest
 
 from tlpipe.backbones.blocks import boundary
 from tlpipe.backbones.build import build
+from tlpipe.config.settings import Head
 from tlpipe.training.fast import fast
 from tlpipe.training.network import add_head, cut
 
@@ -48,7 +49,7 @@ def test_a_training_step_is_the_same_and_moves_the_same_variables(policy):
         backbone = spread(
             build("efficientnet_lite0", weights="none", size=64, dtype_policy=policy).model
         )
-        whole = add_head(backbone, 3, dropout=0.0, seed=0)
+        whole = add_head(backbone, 3, Head(dropout=0.0), seed=0)
         parts = cut(whole, boundary(backbone, 2).tensor)
         suffix = make(parts.suffix)
         suffix.compile(

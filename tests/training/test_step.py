@@ -6,19 +6,19 @@ import pytest
 
 from tlpipe.backbones.blocks import find_blocks
 from tlpipe.backbones.build import build
-from tlpipe.config.settings import UnfreezeSettings
+from tlpipe.config.settings import Head, UnfreezeSettings
 from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.stages.training import retry_with_less_memory
 from tlpipe.training import device
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import class_weights
-from tlpipe.training.network import add_head, cut, pooled, with_probabilities
+from tlpipe.training.network import add_head, cut, head_boundary, with_probabilities
 from tlpipe.training.optimizer import block_scales, build_optimizer
 
 
 @pytest.fixture
 def whole():
-    return add_head(build("efficientnet_lite0", size=64).model, 3, dropout=0.2, seed=0)
+    return add_head(build("efficientnet_lite0", size=64).model, 3, Head(dropout=0.2), seed=0)
 
 
 def pictures(n=4):
@@ -41,7 +41,7 @@ def test_head_and_backbone_are_one_flat_graph_with_float32_logits(whole):
     assert whole.input.dtype == "uint8"
     assert whole.output.dtype == "float32"
     half = build("efficientnet_lite0", weights="none", size=64, dtype_policy="mixed_bfloat16")
-    mixed = add_head(half.model, 3, dropout=0, seed=0)
+    mixed = add_head(half.model, 3, Head(dropout=0), seed=0)
     assert mixed.output.dtype == "float32"
     assert mixed.get_layer("block7a_expand_conv").compute_dtype == "bfloat16"
 
@@ -64,7 +64,7 @@ def test_a_step_leaves_every_frozen_bit_and_batchnorm_alone(whole):
 
 
 def test_a_frozen_weight_that_moves_fails_the_run(whole):
-    cut(whole, pooled(whole))
+    cut(whole, head_boundary(whole))
     before = fingerprint(frozen_weights(whole))
     norm = next(la for la in whole.layers if isinstance(la, keras.layers.BatchNormalization))
     norm.moving_mean.assign(norm.moving_mean + 1e-7)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tlpipe.artifact.model_file import load as load_model
-from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.decode import DecodeError
 from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
 from tlpipe.data.resize import fit
 from tlpipe.errors import DataError, RunError
@@ -50,7 +50,7 @@ class Classifier:
         return self.metadata.class_names
 
     def predict_arrays(self, pictures: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (n, classes), of uint8 pictures (n, size, size, 3)."""
+        """Probabilities, float32 (n, classes), of uint8 pictures (n, size, size, channels)."""
         return np.asarray(self._fast.predict_on_batch(pictures))
 
     def predict(
@@ -82,13 +82,13 @@ class Classifier:
         return found
 
     def _predict_batch(self, files: Sequence[Path], batch_size: int) -> list[Prediction]:
-        size = self.metadata.size
+        size, pixels = self.metadata.size, self.metadata.pixels
         # Padding to full batches keeps one compiled shape, and a picture's bits its own.
-        pictures = np.zeros((batch_size, size, size, 3), "uint8")
+        pictures = np.zeros((batch_size, size, size, pixels.channels), "uint8")
         errors = [""] * len(files)
         for i, file in enumerate(files):
             try:
-                pictures[i] = fit(decode(file.read_bytes()), size, self.metadata.resize)
+                pictures[i] = fit(pixels.decode(file.read_bytes()), size, self.metadata.resize)
             except DecodeError as error:
                 errors[i] = str(error)
             except OSError as error:

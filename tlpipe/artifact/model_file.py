@@ -10,6 +10,10 @@ from pathlib import Path
 import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+# Keras can only load the layers it has been told about.
+import tlpipe.backbones.classic.layers
+import tlpipe.heads.pooling  # noqa: F401
+from tlpipe.data.pixels import Pixels
 from tlpipe.errors import RunError
 from tlpipe.pipeline.atomic import writing
 
@@ -27,6 +31,7 @@ class Metadata(BaseModel):
         weights: what the backbone's weights were.
         split: SHA-256 of the manifest the model was trained on.
         kept: ``head`` or ``unfrozen``.
+        channels, low, high: how files become pixels: see ``tlpipe.data.pixels``.
         seed: of the run.
         versions: of the libraries that made it.
     """
@@ -42,6 +47,14 @@ class Metadata(BaseModel):
     kept: str
     seed: int
     versions: dict[str, str]
+    channels: int = 3
+    low: float = 0.0
+    high: float = 255.0
+
+    @property
+    def pixels(self) -> Pixels:
+        """How files become pixels."""
+        return Pixels(self.channels, self.low, self.high)
 
 
 def save(model: keras.Model, path: Path, metadata: Metadata) -> None:

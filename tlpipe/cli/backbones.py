@@ -17,6 +17,8 @@ EPILOG = """
 tlpipe backbones
 
 tlpipe backbones resnet50
+
+tlpipe backbones mine.keras
 """
 
 
@@ -26,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def backbones(
-    name: Annotated[str | None, Argument(help="Show the blocks of this one.")] = None,
+    name: Annotated[
+        str | None,
+        Argument(help="Show the blocks of this one; a .keras file or hub:PRESET too."),
+    ] = None,
 ) -> None:
     """List the backbones: size, parameters, input, and whether the weights are at hand."""
     import_backend()

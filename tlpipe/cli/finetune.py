@@ -31,6 +31,8 @@ SHORTHANDS = {
     "precision": ("backbone.precision",),
     "augment": ("prepare.augment",),
     "group": ("split.group",),
+    "pool": ("head.pool",),
+    "hidden": ("head.hidden",),
     "unfreeze": ("unfreeze.blocks",),
     "head_epochs": ("head.epochs",),
     "unfreeze_epochs": ("unfreeze.epochs",),
@@ -82,6 +84,14 @@ def finetune(
             )
         ),
     ] = None,
+    pool: Annotated[
+        str | None,
+        Option(help=_with_default("avg, max, both, l2, gem, spp or netvlad.", Head, "pool")),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        Option(help="Units of hidden dense layers, as 256 or 512,128. \\[default: none]"),
+    ] = None,
     head_epochs: Annotated[
         int | None, Option(help=_with_default("Epochs with the backbone frozen.", Head, "epochs"))
     ] = None,
@@ -126,6 +136,8 @@ def finetune(
         "precision": precision,
         "augment": augment,
         "group": group,
+        "pool": pool,
+        "hidden": hidden,
         "unfreeze": unfreeze,
         "head_epochs": head_epochs,
         "unfreeze_epochs": unfreeze_epochs,

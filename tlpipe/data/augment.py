@@ -32,6 +32,7 @@ class Augmentation:
         name: the preset, or the path of the user's file.
         size: side of the network's input in pixels.
         strength: what the preset's ranges were multiplied by.
+        channels: of a picture.
         pipeline: the whole pipeline. A template: every thread works on a copy of its own, because
             albumentations keeps its random state in the transforms.
         crops_first: whether the pipeline's first transform is a crop that ``box`` draws.
@@ -42,6 +43,7 @@ class Augmentation:
     strength: float
     pipeline: A.Compose
     crops_first: bool
+    channels: int = 3
     _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     @property
@@ -77,14 +79,14 @@ class Augmentation:
         """Everything but the leading crop.
 
         Args:
-            image: uint8 (H, W, 3) RGB; with ``crops_first`` the crop, (size, size, 3).
+            image: uint8 (H, W, channels); with ``crops_first`` the crop, (size, size, channels).
             seed: the run's seed, 0 or more.
             view: the number of the view, 0 or more.
             index: the picture's index in the manifest.
             where: the picture's name, for messages.
 
         Returns:
-            uint8 (h, w, 3) RGB, of any size where the user's own pipeline changes it.
+            uint8 (h, w, channels), of any size where the user's own pipeline changes it.
 
         Raises:
             ConfigError: the pipeline fails on this picture, or gives something else.
@@ -107,9 +109,10 @@ class Augmentation:
                 cause=f"{type(error).__name__}: {error}",
                 todo="mend the pipeline; a crop larger than a picture needs pad_if_needed: true",
             ) from error
-        if not _is_rgb(result):
+        if not _is_picture(result, self.channels):
+            kind = "an RGB picture" if self.channels == 3 else f"{self.channels} channels"
             raise ConfigError(
-                f"The augmentation '{self.name}' does not give an RGB picture of 8 bits.",
+                f"The augmentation '{self.name}' does not give {kind} of 8 bits.",
                 where=where,
                 cause=f"it gives {_kind(result)}",
                 todo="leave out Normalize, ToFloat and ToTensorV2: the network does that itself",
@@ -144,7 +147,7 @@ class Augmentation:
         return self._local.parts
 
 
-def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
+def load(spec: str | Path, size: int, strength: float = 1.0, channels: int = 3) -> Augmentation:
     """Load a preset, or a user's own pipeline file, and try it.
 
     Args:
@@ -152,6 +155,7 @@ def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
             file in albumentations' serialised form.
         size: side of the network's input in pixels.
         strength: multiplies the ranges of a preset, in (0, 2]; a file has its own: 1.
+        channels: of the pictures.
 
     Raises:
         ConfigError: an unknown preset, a strength out of range, a file that is not a pipeline, or
@@ -163,8 +167,10 @@ def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
         )
     name = str(spec)
     if name in PRESETS:
-        transforms = preset(name, size, strength)
-        augmentation = Augmentation(name, size, strength, A.Compose(transforms), bool(transforms))
+        transforms = preset(name, size, strength, channels)
+        augmentation = Augmentation(
+            name, size, strength, A.Compose(transforms), bool(transforms), channels
+        )
     elif isinstance(spec, Path) or Path(name).suffix.lower() in SUFFIXES or Path(name).is_file():
         if strength != 1:
             raise ConfigError(
@@ -172,7 +178,8 @@ def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
                 cause="strength scales the presets only",
                 todo="set the ranges in the file",
             )
-        augmentation = Augmentation(name, size, strength, read_pipeline(Path(spec)), False)
+        pipeline = read_pipeline(Path(spec))
+        augmentation = Augmentation(name, size, strength, pipeline, False, channels)
     else:
         raise ConfigError(
             f"Unknown augmentation '{name}'.",
@@ -185,7 +192,8 @@ def load(spec: str | Path, size: int, strength: float = 1.0) -> Augmentation:
 def _try(augmentation: Augmentation, views: int = 4) -> None:
     """Run it on a made-up picture, twice in opposite orders: it must work, and repeat itself."""
     shape = (augmentation.size,) * 2 if augmentation.crops_first else (768, 1024)
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    shape += (augmentation.channels,)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def run(view: int) -> np.ndarray:
         return augmentation.apply(image.copy(), seed=0, view=view, index=0)
@@ -210,12 +218,12 @@ def _generators(
     return np.random.default_rng(first), random.Random(second)
 
 
-def _is_rgb(result: object) -> bool:
+def _is_picture(result: object, channels: int) -> bool:
     return (
         isinstance(result, np.ndarray)
         and result.dtype == np.uint8
         and result.ndim == 3
-        and result.shape[2] == 3
+        and result.shape[2] == channels
         and result.size > 0
     )
 

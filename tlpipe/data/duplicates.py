@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from tlpipe.data.cores import usable_cores
-from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.decode import DecodeError
+from tlpipe.data.pixels import RGB, Pixels, gray
 from tlpipe.data.resize import coarsest
 from tlpipe.data.scan import Picture, Progress
 from tlpipe.errors import DataError
@@ -82,6 +83,7 @@ def find_duplicates(
     pictures: Sequence[Picture],
     *,
     near: bool = True,
+    kind: Pixels = RGB,
     max_distance: int = 12,
     max_pairs: int | None = None,
     workers: int | None = None,
@@ -94,6 +96,7 @@ def find_duplicates(
         root: the data folder.
         pictures: what the scan found; the order of the groups and members follows it.
         near: also look for near duplicates, by pixels.
+        kind: how the files' bytes become pixels.
         max_distance: Hamming distance of the 64-bit hashes, up to which pixels are compared.
         max_pairs: bounds the work where everything looks alike: with more candidates the distance
             is lowered. Eight a picture, and 20,000 at least, when None.
@@ -119,7 +122,7 @@ def find_duplicates(
                 f"of {max(reached, 0)} instead of {max_distance}"
             )
         single = [pictures[i] for i in unique]
-        for a, b in _confirmed(root, single, pairs, workers or usable_cores(), progress):
+        for a, b in _confirmed(root, single, kind, pairs, workers or usable_cores(), progress):
             sets.join(int(unique[a]), int(unique[b]))
     return [_group([pictures[i] for i in found]) for found in sets.sets() if len(found) > 1]
 
@@ -199,6 +202,7 @@ def _lowered(found: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, 
 def _confirmed(
     root: Path,
     pictures: Sequence[Picture],
+    kind: Pixels,
     pairs: np.ndarray,
     workers: int,
     progress: Progress | None,
@@ -208,7 +212,7 @@ def _confirmed(
     thumbnails: dict[int, np.ndarray] = {}
 
     def look(i: int) -> np.ndarray:
-        return _thumbnail(root, pictures[i])
+        return _thumbnail(root, pictures[i], kind)
 
     def compare(pair: np.ndarray) -> bool:
         i, j = (int(k) for k in pair)
@@ -230,11 +234,11 @@ def _confirmed(
                 del thumbnails[i]
 
 
-def _thumbnail(root: Path, picture: Picture) -> np.ndarray:
+def _thumbnail(root: Path, picture: Picture, kind: Pixels) -> np.ndarray:
     path = root / picture.path
     try:
         # The scan has looked for damage; here speed matters.
-        pixels = decode(path.read_bytes(), coarsest(picture.height, picture.width, SIDE))
+        pixels = kind.decode(path.read_bytes(), coarsest(picture.height, picture.width, SIDE))
     except (OSError, DecodeError) as error:
         raise DataError(
             "A picture changed while the folder was being read.",
@@ -244,7 +248,9 @@ def _thumbnail(root: Path, picture: Picture) -> np.ndarray:
         ) from error
     smaller = min(pixels.shape[:2]) < SIDE
     how = cv2.INTER_LINEAR if smaller else cv2.INTER_AREA
-    return cv2.cvtColor(cv2.resize(pixels, (SIDE, SIDE), interpolation=how), cv2.COLOR_RGB2GRAY)
+    if pixels.shape[2] != 3:
+        return cv2.resize(gray(pixels), (SIDE, SIDE), interpolation=how)
+    return gray(cv2.resize(pixels, (SIDE, SIDE), interpolation=how))
 
 
 def _align(

@@ -15,7 +15,7 @@ from natsort import natsort_keygen
 from tlpipe.errors import DataError
 
 EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()  # noqa: SIM905
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff .npy".split()  # noqa: SIM905
 )
 # Pictures that people have and that can't be read here: named, and not passed over in silence.
 UNSUPPORTED = frozenset(".heic .heif .avif .jxl .jp2 .psd .raw .dng .cr2 .nef".split())  # noqa: SIM905

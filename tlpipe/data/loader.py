@@ -71,7 +71,7 @@ def batches(
         prefetch: whole batches made ahead of the user, 1 or more.
 
     Returns:
-        An iterator of (uint8 (b, size, size, 3) RGB, int64 (b,) indices).
+        An iterator of (uint8 (b, size, size, channels), int64 (b,) indices).
 
     Raises:
         ConfigError: a number out of range.
@@ -107,7 +107,8 @@ def _produce(
             images[row] = sampler.plain(index) if view is None else sampler.augmented(index, view)
 
     def start(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future]]:
-        images = np.empty((len(chosen), sampler.size, sampler.size, 3), np.uint8)
+        shape = (len(chosen), sampler.size, sampler.size, sampler.pixels.channels)
+        images = np.empty(shape, np.uint8)
         # A few pictures a task: fewer hand-overs, and yet no thread idles at a batch's end.
         step = max(1, batch_size // (4 * workers))
         parts = range(0, len(chosen), step)

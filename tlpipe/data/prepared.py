@@ -25,17 +25,23 @@ class Prepared:
         folder: a folder of its own, named after ``facts``; None to store nothing.
         short_side: pixels.
         facts: what the folder's name was made from, written beside the pictures.
+        channels: of a picture.
     """
 
     def __init__(
-        self, manifest: Manifest, folder: Path | None, short_side: int, facts: dict | None = None
+        self,
+        manifest: Manifest,
+        folder: Path | None,
+        short_side: int,
+        facts: dict | None = None,
+        channels: int = 3,
     ):
-        self.manifest, self.short_side = manifest, short_side
+        self.manifest, self.short_side, self.channels = manifest, short_side, channels
         self._shapes = [
             _reduced(p.height, p.width, short_side) if p.split == "train" else (0, 0)
             for p in manifest.pictures
         ]
-        ends = np.cumsum([height * width * 3 for height, width in self._shapes])
+        ends = np.cumsum([height * width * channels for height, width in self._shapes])
         self._starts = np.concatenate([[0], ends]).astype(np.int64)
         self._values = self._sums = None
         if folder is not None:
@@ -47,13 +53,14 @@ class Prepared:
                 write_json(folder / "facts.json", facts or {})
 
     @staticmethod
-    def bytes_needed(manifest: Manifest, short_side: int) -> int:
+    def bytes_needed(manifest: Manifest, short_side: int, channels: int = 3) -> int:
         """Size on disk when full."""
         train = (p for p in manifest.pictures if p.split == "train")
-        return sum(3 * h * w for h, w in (_reduced(p.height, p.width, short_side) for p in train))
+        shapes = (_reduced(p.height, p.width, short_side) for p in train)
+        return sum(height * width * channels for height, width in shapes)
 
     def picture(self, index: int, decode: Callable[[int], np.ndarray]) -> np.ndarray:
-        """The picture in row ``index``, uint8 (h, w, 3) RGB, not to be written to.
+        """The picture in row ``index``, uint8 (h, w, channels), not to be written to.
 
         Args:
             index: a training picture's row of the manifest.
@@ -69,7 +76,7 @@ class Prepared:
             # Last, so that a kill before this line leaves a picture that counts as missing.
             self._sums[index] = checksum(place)
             self._verified[index] = True
-        return place.reshape(height, width, 3)
+        return place.reshape(height, width, self.channels)
 
     def _whole(self, index: int, place: np.ndarray) -> bool:
         if not self._verified[index] and self._sums[index]:

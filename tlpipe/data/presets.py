@@ -13,7 +13,9 @@ import cv2
 PRESETS = ("none", "light", "medium", "strong")
 
 
-def preset(name: str, size: int, strength: float = 1.0) -> list[A.BasicTransform | A.BaseCompose]:
+def preset(
+    name: str, size: int, strength: float = 1.0, channels: int = 3
+) -> list[A.BasicTransform | A.BaseCompose]:
     """The transforms of preset ``name``, the random crop first.
 
     Args:
@@ -21,28 +23,29 @@ def preset(name: str, size: int, strength: float = 1.0) -> list[A.BasicTransform
         size: side of the square that the crop delivers, in pixels.
         strength: multiplies every range (crop, angles, shifts, colour, noise), in (0, 2].
             Probabilities stay as they are.
+        channels: of the pictures; only those of three have a hue and a saturation.
     """
-    s = strength
+    s, colour = strength, channels == 3
     if name == "light":
         return [
             _crop(size, 0.3 * s),
             *_flips(),
-            A.RandomBrightnessContrast(0.1 * s, 0.1 * s, p=0.5),
+            _light(0.1 * s, p=0.5),
         ]
     if name == "medium":
         return [
             _crop(size, 0.5 * s),
             *_flips(),
             _affine(shift=0.06 * s, degrees=10 * s, zoom=0.1 * s, p=0.5),
-            _jitter(light=0.2 * s, hue=0.02 * s, p=0.5),
+            _jitter(light=0.2 * s, hue=0.02 * s, p=0.5) if colour else _light(0.2 * s, p=0.5),
         ]
     if name == "strong":
         return [
             _crop(size, 0.65 * s),
             *_flips(vertical=True),
             _affine(shift=0.1 * s, degrees=30 * s, zoom=0.2 * s, p=0.7),
-            _jitter(light=0.4 * s, hue=0.05 * s, p=0.7),
-            A.ToGray(p=0.1),
+            _jitter(light=0.4 * s, hue=0.05 * s, p=0.7) if colour else _light(0.4 * s, p=0.7),
+            *([A.ToGray(p=0.1)] if colour else []),
             A.GaussNoise(std_range=(0.01 * s, 0.06 * s), per_channel=False, p=0.2),
             A.OneOf(
                 [
@@ -83,6 +86,10 @@ def _affine(*, shift: float, degrees: float, zoom: float, p: float) -> A.Affine:
         border_mode=cv2.BORDER_REFLECT_101,
         p=p,
     )
+
+
+def _light(limit: float, p: float) -> A.RandomBrightnessContrast:
+    return A.RandomBrightnessContrast(limit, limit, p=p)
 
 
 def _jitter(*, light: float, hue: float, p: float) -> A.ColorJitter:

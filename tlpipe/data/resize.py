@@ -17,13 +17,13 @@ def fit(image: np.ndarray, size: int, mode: str = "crop") -> np.ndarray:
     """Fit a whole picture into a square. Pure.
 
     Args:
-        image: uint8 (H, W, 3) RGB.
+        image: uint8 (H, W, channels).
         size: side of the result in pixels.
         mode: ``crop`` keeps the shape and cuts the centre square; ``pad`` keeps the whole picture
             and its shape, with black bars; ``squash`` keeps the whole picture and bends its shape.
 
     Returns:
-        uint8 (size, size, 3) RGB.
+        uint8 (size, size, channels).
 
     Raises:
         ConfigError: an unknown mode.
@@ -49,13 +49,17 @@ def check_mode(mode: str) -> None:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to (height, width, 3).
+    """Resize uint8 (H, W, channels) to (height, width, channels).
 
     Bicubic to enlarge; to shrink, bilinear up to twofold and the area's average beyond. Up to
     twofold, bilinear still gives every pixel a weight (at twofold it is the average), it is
     sharper, and OpenCV does it seven times faster.
     """
-    rows, columns = image.shape[:2]
+    rows, columns, channels = image.shape
+    if channels > 4:
+        # OpenCV averages areas of up to four channels only.
+        groups = [image[..., i : i + 4] for i in range(0, channels, 4)]
+        return np.concatenate([resize(group, height, width) for group in groups], axis=2)
     # Two passes, because a picture may shrink along one side and grow along the other.
     smaller = min(rows, height), min(columns, width)
     if smaller != (rows, columns):
@@ -64,17 +68,15 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         image = cv2.resize(image, smaller[::-1], interpolation=method)
     if smaller != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(image)
+    return np.ascontiguousarray(image).reshape(height, width, channels)
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Put uint8 (H, W, 3) in the middle of a black square of side max(H, W)."""
+    """Put uint8 (H, W, channels) in the middle of a black square of side max(H, W)."""
     height, width = image.shape[:2]
     down, across = max(0, width - height), max(0, height - width)
     top, left = down // 2, across // 2
-    return cv2.copyMakeBorder(
-        image, top, down - top, left, across - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-    )
+    return np.pad(image, [(top, down - top), (left, across - left), (0, 0)])
 
 
 def coarsest(height: float, width: float, size: int) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 
 from tlpipe.data import resize
 from tlpipe.data.augment import Augmentation
-from tlpipe.data.decode import DecodeError, decode
+from tlpipe.data.decode import DecodeError
 from tlpipe.data.manifest import Manifest
+from tlpipe.data.pixels import RGB, Pixels
 from tlpipe.data.prepared import Prepared
 from tlpipe.errors import ConfigError, DataError
 
@@ -27,6 +28,7 @@ class Sampler:
         augmentation: what ``augmented`` does; None is the same as the preset ``none``.
         seed: 0 or more; equal (seed, view, index) give equal bytes.
         prepared: where ``augmented`` takes the pictures from; None for the files.
+        pixels: how the files' bytes become pixels.
 
     Raises:
         ConfigError: an unknown mode, a negative seed, an augmentation made for another size.
@@ -38,6 +40,7 @@ class Sampler:
     augmentation: Augmentation | None = None
     seed: int = 0
     prepared: Prepared | None = None
+    pixels: Pixels = RGB
 
     def __post_init__(self) -> None:
         resize.check_mode(self.mode)
@@ -55,7 +58,7 @@ class Sampler:
         Decoded whole and fitted, so that the same file gives the same bytes wherever it is read.
 
         Returns:
-            uint8 (size, size, 3) RGB.
+            uint8 (size, size, channels), RGB unless ``pixels`` says otherwise.
 
         Raises:
             DataError: the file is gone or can't be decoded.
@@ -66,7 +69,7 @@ class Sampler:
         """View ``view`` of a training picture: a pure function of (seed, view, index).
 
         Returns:
-            uint8 (size, size, 3) RGB.
+            uint8 (size, size, channels), RGB unless ``pixels`` says otherwise.
 
         Raises:
             DataError: the picture is not in the training part, is gone or can't be decoded.
@@ -118,7 +121,7 @@ class Sampler:
     def _decode(self, index: int, reduce: int = 1) -> np.ndarray:
         path = Path(self.manifest.root) / self.manifest.pictures[index].path
         try:
-            return decode(path.read_bytes(), reduce)
+            return self.pixels.decode(path.read_bytes(), reduce)
         except (OSError, DecodeError) as error:
             raise DataError(
                 f"Can't read the picture '{self.manifest.pictures[index].path}'.",

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from tlpipe.data.cores import usable_cores
-from tlpipe.data.decode import DecodeError, inspect
+from tlpipe.data.decode import DecodeError
 from tlpipe.data.folder import BadFile, Found, Listing
+from tlpipe.data.pixels import RGB, Pixels, gray
 
 Progress = Callable[[int, int], None]
 PARTS = ("train", "val", "test")
@@ -55,18 +56,25 @@ class Scan:
     bad: list[BadFile]
 
 
-def scan(listing: Listing, *, workers: int | None = None, progress: Progress | None = None) -> Scan:
+def scan(
+    listing: Listing,
+    *,
+    pixels: Pixels = RGB,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Scan:
     """Read and decode every file of a listing, in parallel; the result does not depend on how.
 
     Args:
         listing: what ``folder.list_folder`` found.
+        pixels: how their bytes become pixels.
         workers: threads; as many as there are cores when None.
         progress: called with (done, total) from the calling thread.
     """
     files = listing.files
     pictures: list[Picture] = []
     bad = list(listing.set_aside)
-    look = partial(_look, listing.root)
+    look = partial(_look, listing.root, pixels)
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
         # In slices, so that Ctrl-C is not kept waiting by a queue of a hundred thousand files.
         for start in range(0, len(files), 512):
@@ -79,22 +87,23 @@ def scan(listing: Listing, *, workers: int | None = None, progress: Progress | N
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
-    """The 64-bit DCT hash of uint8 (H, W, 3) RGB, as 16 hex digits.
+    """The 64-bit DCT hash of uint8 (H, W, channels), as 16 hex digits.
 
     The 8 x 8 lowest frequencies of a 32 x 32 gray picture, without the first row and column,
     compared with their median: Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010.
     """
-    small = cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA)
-    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    low = cv2.dct(gray)[1:9, 1:9]
+    # What reduces many channels takes four at a time; gray first is as good there.
+    many = pixels.shape[2] != 3
+    small = cv2.resize(gray(pixels) if many else pixels, (32, 32), interpolation=cv2.INTER_AREA)
+    low = cv2.dct((small if many else gray(small)).astype(np.float32))[1:9, 1:9]
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
-def _look(root: Path, file: Found) -> Picture | BadFile:
+def _look(root: Path, kind: Pixels, file: Found) -> Picture | BadFile:
     try:
         data = (root / file.path).read_bytes()
-        width, height, pixels = inspect(data)
+        width, height, pixels = kind.inspect(data)
     except DecodeError as error:
         return BadFile(file.path, str(error))
     except OSError as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tlpipe.backbones import registry
 from tlpipe.backbones.blocks import boundary, find_blocks
-from tlpipe.backbones.build import build, choose_weights
+from tlpipe.backbones.build import build, input_size, resolve
+from tlpipe.backbones.hub import weights_file
+from tlpipe.backbones.weights import choose_weights
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import BACKBONE
-from tlpipe.training.device import describe_device, resolve
+from tlpipe.stages.inputs import BACKBONE, pixels_of
+from tlpipe.training.device import describe_device
+from tlpipe.training.device import resolve as resolve_precision
 
 
 class BackboneStage(Stage):
@@ -22,31 +24,42 @@ class BackboneStage(Stage):
     writes = (BACKBONE,)
 
     def outside(self):
-        """The content of a weights file, and the precision this machine would take."""
-        path = Path(self.settings.weights)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-        return {"weights": digest, "policy": resolve(self.settings.precision).policy}
+        """The content of the files named, and the precision this machine would take."""
+        settings = self.settings
+        seen = {
+            "weights": _digest(Path(settings.weights)),
+            "policy": resolve_precision(settings.precision).policy,
+        }
+        # Only where there is one, so that the keys of all other runs stay what they were.
+        for path in (Path(settings.name), weights_file(settings.name)):
+            if path is not None and path.is_file():
+                seen["backbone"] = _digest(path)
+        return seen
 
     def check(self, run: Run) -> None:
-        """An unknown name, a weights file that is not there, blocks that don't exist."""
+        """An unknown name, a file that is not there or does not fit, blocks that don't exist."""
         settings = self.settings
-        spec = registry.get(settings.name)
+        spec = resolve(settings.name)
+        input_size(spec, settings.resolution)
         choose_weights(spec, settings.weights, settings.resolution)
         step_three = run.pipeline.stages.get("unfreeze")
         if step_three is not None and step_three.blocks not in ("none", "all"):
             size = settings.resolution
-            boundary(build(spec.name, weights="none", size=size).model, step_three.blocks)
+            channels = pixels_of(run).channels
+            model = build(settings.name, weights="none", size=size, channels=channels).model
+            boundary(model, step_three.blocks)
 
     def run(self, run: Run) -> str:
         """Builds the network once and writes down what it is."""
         settings = self.settings
-        precision = resolve(settings.precision)
+        precision = resolve_precision(settings.precision)
         backbone = build(
             settings.name,
             weights=settings.weights,
             size=settings.resolution,
             seed=run.seed,
             dtype_policy=precision.policy,
+            channels=pixels_of(run).channels,
         )
         blocks = find_blocks(backbone.model)
         write_json(
@@ -70,3 +83,7 @@ class BackboneStage(Stage):
             f"{backbone.spec.name} at {backbone.size} px, {backbone.weights}, "
             f"{backbone.model.count_params() / 1e6:.1f} M parameters, {len(blocks)} blocks"
         )
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -25,7 +25,7 @@ from tlpipe.training.cache import AUTO_VIEWS
 from tlpipe.training.determinism import make_deterministic
 from tlpipe.training.fast import fast
 from tlpipe.training.loop import steps_per_epoch
-from tlpipe.training.network import Cut, cut, pooled, with_probabilities
+from tlpipe.training.network import Cut, cut, head_boundary, with_probabilities
 from tlpipe.training.optimizer import build_optimizer
 
 BEFORE_TRAINING = ("scan", "split", "backbone", "prepare")
@@ -67,7 +67,7 @@ def _rehearse_training(run: Run) -> dict[str, float]:
     sampler = open_sampler(run, manifest)
     whole, backbone = open_network(run, len(manifest.class_names))
     stages = run.pipeline.stages
-    cuts = {"head": cut(whole, pooled(whole))}
+    cuts = {"head": cut(whole, head_boundary(whole))}
     costs = {"head": _try_steps(run, "head", cuts["head"], sampler, manifest)}
     blocks = stages["unfreeze"].blocks if "unfreeze" in stages else "none"
     trained = 0

@@ -57,7 +57,8 @@ class EvaluateStage(Stage):
 
 def predict_rows(classifier, manifest: Manifest, rows: np.ndarray, advance) -> np.ndarray:
     """Probabilities, float32 (n, classes), of the manifest's pictures in ``rows``."""
-    sampler = Sampler(manifest, classifier.metadata.size, classifier.metadata.resize)
+    about = classifier.metadata
+    sampler = Sampler(manifest, about.size, about.resize, pixels=about.pixels)
     found = []
     for pictures, _ in batches(sampler, rows, view=None, batch_size=32):
         found.append(classifier.predict_arrays(pictures))

@@ -85,7 +85,7 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
             todo="rename the folder, or train on these classes",
         )
     with run.progress("decoding") as advance:
-        found = scan(listing, progress=advance)
+        found = scan(listing, pixels=classifier.metadata.pixels, progress=advance)
     for bad in found.bad:
         run.say(f"  set aside: {bad.path}: {bad.cause}", style="yellow")
     manifest = Manifest(listing.root, tuple(found.pictures))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from tlpipe.backbones.blocks import boundary
+from tlpipe.backbones.build import build
 from tlpipe.config.settings import Head
+from tlpipe.data.manifest import Manifest
+from tlpipe.heads.clusters import find_clusters, local_features
+from tlpipe.heads.netvlad import NetVLAD
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import (
@@ -14,6 +19,7 @@ from tlpipe.stages.inputs import (
     PREPARE,
     open_manifest,
     open_network,
+    open_sampler,
 )
 from tlpipe.stages.training import (
     finish_step,
@@ -21,16 +27,31 @@ from tlpipe.stages.training import (
     step_files,
     train_step,
 )
+from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.determinism import make_deterministic
-from tlpipe.training.network import cut, pooled
+from tlpipe.training.fast import fast
+from tlpipe.training.network import Cut, add_head, cut, head_boundary
+
+# What NetVLAD's clusters are found in: enough for stable centres, in seconds.
+PICTURES, PLACES = 200, 100
 
 
 class HeadStage(Stage):
-    """Trains dropout and dense layer on the pooled features."""
+    """Trains the head: the dense layers, and the pooling where that learns."""
 
     name = "head"
     reads = (MANIFEST, BACKBONE, PREPARE)
     writes = step_files("head")
+
+    def check(self, run: Run) -> None:
+        """A spatial pyramid finer than the feature map."""
+        if self.settings.pool == "spp":
+            backbone = run.pipeline.stages["backbone"]
+            channels = run.pipeline.stages["scan"].channels
+            model = build(
+                backbone.name, weights="none", size=backbone.resolution, channels=channels
+            ).model
+            add_head(model, 2, self.settings, seed=0)
 
     def run(self, run: Run) -> str:
         """Freezes the whole backbone and trains the head."""
@@ -42,8 +63,12 @@ class HeadStage(Stage):
         make_deterministic(run.seed)
         manifest = open_manifest(run)
         whole, backbone = open_network(run, len(manifest.class_names))
-        parts = cut(whole, pooled(whole))
+        parts = cut(whole, head_boundary(whole))
         run.say("  trains: head; frozen: the whole backbone")
+        pool = whole.get_layer("pool")
+        if isinstance(pool, NetVLAD):
+            # A step that is resumed gets its weights back after this.
+            self._start_from_clusters(run, pool, parts, manifest, settings)
         progress, logits = train_step(
             run,
             self.name,
@@ -56,6 +81,22 @@ class HeadStage(Stage):
         )
         facts = {"trained": ["head"], "batch_size": settings.batch_size}
         return finish_step(run, self.name, progress, logits, facts)
+
+    def _start_from_clusters(
+        self, run: Run, pool: NetVLAD, parts: Cut, manifest: Manifest, settings: Head
+    ) -> None:
+        random = np.random.default_rng(run.seed)
+        rows = np.sort(random.permutation(manifest.indices("train"))[:PICTURES])
+        pictures = Pictures(open_sampler(run, manifest), settings.batch_size)
+        source = Activations(pictures, fast(parts.prefix), settings.batch_size)
+        maps = (values for values, _ in source.stream(rows, 0))
+        features = local_features(maps, per_picture=PLACES, seed=run.seed)
+        centres, alpha = find_clusters(features, settings.clusters, seed=run.seed)
+        pool.start_from(centres, alpha)
+        run.say(
+            f"  NetVLAD starts from {len(centres)} clusters of {len(features)} local features "
+            f"of {len(rows)} training pictures, alpha {alpha:.3g}"
+        )
 
     def _boundary_to_come(self, run: Run, backbone: keras.Model) -> keras.KerasTensor | None:
         step_three = run.pipeline.stages.get("unfreeze")

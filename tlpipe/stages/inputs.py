@@ -9,6 +9,7 @@ import keras
 from tlpipe.backbones.build import Backbone, build
 from tlpipe.data.augment import load as load_augmentation
 from tlpipe.data.manifest import Manifest
+from tlpipe.data.pixels import Pixels
 from tlpipe.data.sample import Sampler
 from tlpipe.errors import ConfigError
 from tlpipe.pipeline.atomic import read_json
@@ -31,6 +32,12 @@ def data_root(run: Run) -> Path:
     return Path(data)
 
 
+def pixels_of(run: Run) -> Pixels:
+    """How the pictures' bytes become pixels."""
+    settings = run.pipeline.stages["scan"]
+    return Pixels(settings.channels, settings.low, settings.high)
+
+
 def open_manifest(run: Run) -> Manifest:
     """The split the run was made with."""
     return Manifest.read(run.path(MANIFEST), root=data_root(run))
@@ -46,6 +53,7 @@ def open_backbone(run: Run, *, policy: str | None = None) -> Backbone:
         size=facts["size"],
         seed=run.seed,
         dtype_policy=policy or facts["policy"],
+        channels=pixels_of(run).channels,
     )
 
 
@@ -54,13 +62,13 @@ def open_network(
 ) -> tuple[keras.Model, keras.Model]:
     """The whole network, image to logits, with an untrained head; and its backbone."""
     backbone = open_backbone(run, policy=policy).model
-    dropout = run.pipeline.stages["head"].dropout
-    return add_head(backbone, classes, dropout=dropout, seed=run.seed), backbone
+    return add_head(backbone, classes, run.pipeline.stages["head"], seed=run.seed), backbone
 
 
 def open_sampler(run: Run, manifest: Manifest) -> Sampler:
     """Pictures of the manifest at the backbone's size, with the run's augmentation."""
     settings = run.pipeline.stages["prepare"]
     size = read_json(run.path(BACKBONE))["size"]
-    augmentation = load_augmentation(settings.augment, size, settings.strength)
-    return Sampler(manifest, size, settings.resize, augmentation, run.seed)
+    pixels = pixels_of(run)
+    augmentation = load_augmentation(settings.augment, size, settings.strength, pixels.channels)
+    return Sampler(manifest, size, settings.resize, augmentation, run.seed, pixels=pixels)

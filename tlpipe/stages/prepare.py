@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tlpipe.audit.plots import contact_sheet
-from tlpipe.backbones import registry
+from tlpipe.backbones.build import resolve
 from tlpipe.data.augment import load as load_augmentation
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
@@ -33,8 +33,9 @@ class PrepareStage(Stage):
     def check(self, run: Run) -> None:
         """An unknown preset, or a pipeline file that does not work."""
         backbone = run.pipeline.stages["backbone"]
-        size = backbone.resolution or registry.get(backbone.name).default_size
-        load_augmentation(self.settings.augment, size, self.settings.strength)
+        size = backbone.resolution or resolve(backbone.name).default_size
+        channels = run.pipeline.stages["scan"].channels
+        load_augmentation(self.settings.augment, size, self.settings.strength, channels)
 
     def run(self, run: Run) -> str:
         """Writes the pipeline as the run uses it, and a sheet of what the network will see."""
@@ -46,6 +47,11 @@ class PrepareStage(Stage):
         for index in chosen:
             rows.append(sampler.plain(index))
             rows += [sampler.augmented(index, view) for view in range(7)]
-        contact_sheet(np.stack(rows), run.path(SHEET), columns=8)
+        contact_sheet(_as_rgb(np.stack(rows)), run.path(SHEET), columns=8)
         write_json(run.path(PREPARE), sampler.augmentation.describe())
         return f"augmentation '{self.settings.augment}', resize '{self.settings.resize}'"
+
+
+def _as_rgb(pictures: np.ndarray) -> np.ndarray:
+    """The first three channels, or the first one three times: something to look at."""
+    return pictures[..., :3] if pictures.shape[-1] >= 3 else pictures[..., [0, 0, 0]]

@@ -99,6 +99,7 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
             "backbone": backbone["name"],
             "weights": backbone["weights"],
             "augmentation": stages["prepare"].augment,
+            "pool": stages["head"].pool,
             "steps": _steps(run, backbone),
         },
         "metrics": read_json(run.path(METRICS)),

@@ -13,7 +13,7 @@ from tlpipe.errors import DataError
 from tlpipe.pipeline.atomic import write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import data_root
+from tlpipe.stages.inputs import data_root, pixels_of
 
 SCAN = "stages/scan/scan.json"
 BAD = "bad_files.csv"
@@ -40,9 +40,9 @@ class ScanStage(Stage):
 
     def run(self, run: Run) -> str:
         """Decodes everything in parallel, then looks for duplicates."""
-        listing = list_folder(data_root(run))
+        listing, pixels = list_folder(data_root(run)), pixels_of(run)
         with run.progress("decoding") as advance:
-            found = scan(listing, progress=advance)
+            found = scan(listing, pixels=pixels, progress=advance)
         if not found.pictures:
             raise DataError(
                 f"None of the {len(found.bad)} files in '{listing.root}' can be read.",
@@ -52,7 +52,7 @@ class ScanStage(Stage):
         notes: list[str] = []
         with run.progress("comparing") as advance:
             groups = find_duplicates(
-                listing.root, found.pictures, near=near, progress=advance, notes=notes
+                listing.root, found.pictures, near=near, kind=pixels, progress=advance, notes=notes
             )
         for note in notes:
             run.say(f"  {note}", style="yellow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -14,7 +15,7 @@ from tlpipe.metrics.scores import softmax
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_network
+from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_network, pixels_of
 from tlpipe.stages.unfreeze import (
     HEAD_FACTS,
     HEAD_LOGITS,
@@ -24,7 +25,7 @@ from tlpipe.stages.unfreeze import (
     UNFROZEN_WEIGHTS,
 )
 from tlpipe.training.checkpoint import assign, load_weights
-from tlpipe.training.network import cut, pooled, with_probabilities
+from tlpipe.training.network import cut, head_boundary, with_probabilities
 
 MODEL = "model.keras"
 CHOICE = "stages/select/choice.json"
@@ -44,7 +45,7 @@ class SelectStage(Stage):
         facts = read_json(run.path(BACKBONE))
         whole, backbone = open_network(run, len(manifest.class_names), policy="float32")
         if choice["kept"] == "head":
-            tensor, weights = pooled(whole), HEAD_WEIGHTS
+            tensor, weights = head_boundary(whole), HEAD_WEIGHTS
         else:
             blocks = run.pipeline.stages["unfreeze"].blocks
             tensor, weights = boundary(backbone, blocks).tensor, UNFROZEN_WEIGHTS
@@ -60,6 +61,7 @@ class SelectStage(Stage):
             kept=choice["kept"],
             seed=run.seed,
             versions=versions(),
+            **asdict(pixels_of(run)),
         )
         save(with_probabilities(whole), run.path(MODEL), metadata)
         write_json(run.path(CHOICE), choice)

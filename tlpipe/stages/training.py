@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -46,7 +46,7 @@ def open_source(
     settings, sampler = run.pipeline.stages["prepare"], open_sampler(run, manifest)
     if cut.prefix is None:
         run.say("  nothing is frozen, so there are no activations to cache")
-        prepared, sentence = cache.keep_pictures(settings, manifest, sampler.size)
+        prepared, sentence = cache.keep_pictures(settings, manifest, sampler.size, sampler.pixels)
         run.say(f"  {sentence}")
         return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
     pictures = Pictures(sampler, batch_size)
@@ -65,6 +65,7 @@ def open_source(
             "policy": facts["policy"],
             "resize": settings.resize,
             "augmentation": sampler.augmentation.digest,
+            **asdict(sampler.pixels),
             "seed": run.seed,
             "split": manifest.digest,
         },

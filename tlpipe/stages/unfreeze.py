@@ -22,7 +22,7 @@ from tlpipe.stages.training import (
 )
 from tlpipe.training.checkpoint import assign, load_weights
 from tlpipe.training.determinism import make_deterministic
-from tlpipe.training.network import cut, pooled
+from tlpipe.training.network import cut, head_boundary
 from tlpipe.training.optimizer import block_scales
 
 HEAD_WEIGHTS, HEAD_LOGITS, HEAD_FACTS = step_files("head")
@@ -49,7 +49,9 @@ class UnfreezeStage(Stage):
         make_deterministic(run.seed + 1)
         manifest = open_manifest(run)
         whole, backbone = open_network(run, len(manifest.class_names))
-        assign(cut(whole, pooled(whole)).suffix.weights, load_weights(run.path(HEAD_WEIGHTS)))
+        assign(
+            cut(whole, head_boundary(whole)).suffix.weights, load_weights(run.path(HEAD_WEIGHTS))
+        )
         blocks = find_blocks(backbone)
         where = boundary(blocks, settings.blocks)
         parts = cut(whole, where.tensor, batch_norm=settings.batch_norm)

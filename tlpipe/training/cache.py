@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 
 from tlpipe.config.settings import Prepare
 from tlpipe.data.manifest import Manifest
+from tlpipe.data.pixels import RGB, Pixels
 from tlpipe.data.prepared import Prepared
 from tlpipe.training.cache_folder import free_bytes, make_room, root
 from tlpipe.training.frozen import fingerprint
@@ -97,13 +98,16 @@ def plan(
     return Plan(views, dtype, stores, f"cache: {views} views a picture, {dtype}, {size} when full")
 
 
-def keep_pictures(settings: Prepare, manifest: Manifest, size: int) -> tuple[Prepared | None, str]:
+def keep_pictures(
+    settings: Prepare, manifest: Manifest, size: int, pixels: Pixels = RGB
+) -> tuple[Prepared | None, str]:
     """Decoded training pictures, for a step in which every epoch reads them again.
 
     Args:
         settings: ``pictures`` and ``cache_size``.
         manifest: the pictures.
         size: side of the network's input in pixels.
+        pixels: how the files' bytes become pixels.
 
     Returns:
         The store, or None when ``pictures`` is off; and the decision for the person. Whether the
@@ -113,16 +117,16 @@ def keep_pictures(settings: Prepare, manifest: Manifest, size: int) -> tuple[Pre
         return None, "decoded pictures are not kept, as asked"
     # The margin that ImageNet training gives itself: 256 for 224.
     side = settings.pictures if settings.pictures != "auto" else round(size * 8 / 7)
-    facts = {"version": VERSION, "split": manifest.digest, "short_side": side}
+    facts = {"version": VERSION, "split": manifest.digest, "short_side": side, **asdict(pixels)}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-    needed = Prepared.bytes_needed(manifest, side)
+    needed = Prepared.bytes_needed(manifest, side, pixels.channels)
     make_room(needed, int(settings.cache_size * 1e9), keep=[key])
     there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
     if needed > min(settings.cache_size * 1e9, 0.8 * free_bytes(root()) + there):
         sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
-        return Prepared(manifest, None, side), sentence
+        return Prepared(manifest, None, side, channels=pixels.channels), sentence
     about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
-    store = Prepared(manifest, root() / key, side, about)
+    store = Prepared(manifest, root() / key, side, about, pixels.channels)
     touch(root() / key)
     return store, f"decoded pictures are kept: short side {side}, {needed / 1e6:.0f} MB when full"
 

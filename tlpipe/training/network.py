@@ -6,28 +6,63 @@ from dataclasses import dataclass
 
 import keras
 
+from tlpipe.config.settings import Head
+from tlpipe.heads import pooling
 
-def add_head(backbone: keras.Model, classes: int, *, dropout: float, seed: int) -> keras.Model:
-    """``backbone`` with average pooling, dropout and a dense layer on its last feature map.
+
+def add_head(
+    backbone: keras.Model,
+    classes: int,
+    settings: Head,
+    *,
+    seed: int,
+) -> keras.Model:
+    """``backbone`` with a head on its last feature map: pooling, hidden layers, logits.
+
+    Dropout stands in front of every dense layer. The penalties ``l1`` and ``l2`` weigh the kernels
+    of the dense layers; Keras adds them to the loss that training reports, not to that of
+    validation.
 
     Args:
         backbone: image, uint8 (b, h, w, 3), to feature map (b, h', w', c).
         classes: how many logits come out; 2 or more.
-        dropout: share of the pooled features dropped in training, 0 to 1.
-        seed: of the dense layer's first weights and of the dropout.
+        settings: pooling, hidden layers, dropout and penalties.
+        seed: of the head's first weights and of the dropout.
 
     Returns:
         Image to logits, float32 (b, classes), whatever the precision of the backbone.
+
+    Raises:
+        ConfigError: the feature map is too small for the levels of a spatial pyramid.
     """
-    x = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(backbone.output)
-    x = keras.layers.Dropout(dropout, seed=seed, name="dropout", dtype="float32")(x)
-    logits = keras.layers.Dense(
-        classes,
-        name="logits",
-        dtype="float32",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-    )(x)
-    return keras.Model(backbone.input, logits, name="tlpipe")
+    x = pooling.pooled(
+        backbone.output,
+        settings.pool,
+        levels=settings.levels,
+        clusters=settings.clusters,
+        seed=seed,
+    )
+    penalty = None
+    if settings.l1 or settings.l2:
+        penalty = keras.regularizers.L1L2(settings.l1, settings.l2)
+    for i, units in enumerate([*settings.hidden, classes]):
+        last = i == len(settings.hidden)
+        name = "logits" if last else f"hidden{i + 1}"
+        x = keras.layers.Dropout(
+            settings.dropout,
+            seed=seed + i,
+            name="dropout" if last else f"{name}_dropout",
+            dtype="float32",
+        )(x)
+        x = keras.layers.Dense(
+            units,
+            name=name,
+            dtype="float32",
+            activation=None if last else "relu",
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed + i),
+            kernel_regularizer=penalty,
+        )(x)
+    return keras.Model(backbone.input, x, name="tlpipe")
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
@@ -64,6 +99,10 @@ def cut(whole: keras.Model, tensor: keras.KerasTensor, *, batch_norm: bool = Fal
     return Cut(whole, prefix, suffix)
 
 
-def pooled(whole: keras.Model) -> keras.KerasTensor:
-    """The tensor between pooling and head: the freeze boundary of step two."""
-    return whole.get_layer("pool").output
+def head_boundary(whole: keras.Model) -> keras.KerasTensor:
+    """The freeze boundary of step two: everything behind it that has weights is the head's.
+
+    Behind the pooling, which makes the activations few; in front of it where it learns too.
+    """
+    pool = whole.get_layer("pool")
+    return pool.input if pool.weights else pool.output
