@@ -61,16 +61,6 @@ def test_blocks_partition_the_layers(network):
         assert before.output_shape == tuple(after.input.shape[1:])
 
 
-def test_prefix_and_suffix_make_the_whole(network, batch):
-    _, model = network
-    whole = run(model, batch)
-    blocks = find_blocks(model)
-    for block in (blocks[1], blocks[len(blocks) // 2], blocks[-1]):
-        middle = run(keras.Model(model.input, block.input), batch)
-        suffix = keras.Model(block.input, model.output)
-        np.testing.assert_array_equal(run(suffix, middle), whole, err_msg=block.name)
-
-
 def test_every_cut_of_lite0_separates_it_exactly(lite, batch):
     whole = run(lite, batch)
     cuts = cut_points(lite)

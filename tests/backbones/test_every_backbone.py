@@ -12,7 +12,8 @@ from tlpipe.config.settings import Head
 from tlpipe.training.frozen import fingerprint, frozen_weights
 from tlpipe.training.network import add_head, cut
 
-# One of each family, at an input that keeps CI short.
+# One of each family of keras.applications, at an input that keeps CI short; the classic networks
+# have tests of their own.
 REPRESENTATIVES = {
     "efficientnet_lite0": 64,
     "efficientnetb0": 64,
@@ -28,11 +29,6 @@ REPRESENTATIVES = {
     "xception": 71,
     "convnext_tiny": 64,
     "nasnet_mobile": 64,
-    "lenet5": 32,
-    "alexnet": 96,
-    "googlenet": 64,
-    "se_resnet50": 64,
-    "shufflenet_v2": 64,
 }
 OTHERS = [
     pytest.param(name, max(64, registry.get(name).minimum_size), marks=pytest.mark.all_backbones)

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from tlpipe import __version__
-from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, predict, run
+from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, inspect, predict, run
 from tlpipe.errors import TlpipeError
 from tlpipe.pipeline import interrupt
 from tlpipe.terminal import print_plain
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: tlpipe demo solar-cells photos/ && tlpipe finetune --data photos/",
 )
-for module in (finetune, run, evaluate, predict, backbones, cache, demo, doctor):
+for module in (finetune, run, evaluate, predict, backbones, inspect, cache, demo, doctor):
     module.register(app)
 
 

@@ -16,6 +16,8 @@ from rich.table import Table
 from typer import Argument, Option
 
 from tlpipe.backend import import_backend
+from tlpipe.cli.predict_dense import predict_dense
+from tlpipe.errors import ConfigError
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -25,6 +27,8 @@ tlpipe predict runs/photos-2026-01-31 picture.jpg
 tlpipe predict RUN new_pictures/ --format csv --out predictions.csv
 
 tlpipe predict RUN new_pictures/ --format jsonl | jq .predicted
+
+tlpipe predict RUN street.jpg --dense --size 640 --output-stride 16
 """
 
 
@@ -45,17 +49,33 @@ def predict(
     run: Annotated[str, Argument(help="A run folder, or a model.keras.")],
     pictures: Annotated[list[str], Argument(help="Pictures, or folders of pictures.")],
     format: Annotated[Format, Option(help="table, csv or jsonl.")] = Format.table,
-    out: Annotated[Path | None, Option(help="Write to this file instead of the screen.")] = None,
+    out: Annotated[
+        Path | None,
+        Option(help="Write to this file instead of the screen; with --dense, the maps' folder."),
+    ] = None,
     batch_size: Annotated[int, Option(min=1, help="Pictures in memory at once.")] = 32,
+    dense: Annotated[
+        bool, Option("--dense", help="A map of scores over the larger picture, in one pass.")
+    ] = False,
+    size: Annotated[
+        int | None,
+        Option(min=1, help="With --dense: short side in pixels. \\[default: 12/7 of the input]"),
+    ] = None,
+    output_stride: Annotated[
+        int | None, Option(min=1, help="With --dense: 16 or 8 for a finer map, same weights.")
+    ] = None,
 ) -> None:
     """Predict the class of pictures; files that can't be read are named, exit code 0."""
+    if dense:
+        return predict_dense(run, pictures, format.value, out or Path("dense"), size, output_stride)
+    if size is not None or output_stride is not None:
+        raise ConfigError("--size and --output-stride are for maps.", todo="add --dense")
     import io
 
     from rich.progress import Progress
 
     import_backend()
     from tlpipe.artifact.classifier import load
-    from tlpipe.errors import ConfigError
     from tlpipe.pipeline.atomic import write_text
 
     if out is not None and out.is_dir():

@@ -1,0 +1,1 @@
+"""What a network is made of, what it costs and what it sees."""
