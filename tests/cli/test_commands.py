@@ -147,7 +147,9 @@ def test_debug_shows_the_traceback(tmp_path):
 
 
 def test_help_of_every_command_has_an_example(call):
-    for name in ["finetune", "run", "evaluate", "predict", "backbones", "demo", "doctor", "cache"]:
+    for name in [
+        "finetune", "run", "evaluate", "predict", "inspect", "backbones", "demo", "doctor", "cache",
+    ]:  # fmt: skip
         code, shown, _ = call(name, "--help")
         assert code == 0
         assert f"tlpipe {name}" in " ".join(shown.split()), name

@@ -17,6 +17,7 @@ from tlpipe.backbones.efficientnet_lite import efficientnet_lite
 from tlpipe.dense.convolutions import to_convolutions
 from tlpipe.dense.dilation import output_stride
 from tlpipe.dense.pooling import DilatedPooling
+from tlpipe.dense.window import WindowConv2D
 from tlpipe.errors import BackboneError
 
 
@@ -101,3 +102,18 @@ def test_dilated_pooling_is_pooling_of_every_second_place(mode, tmp_path):
         for column in (0, 1):
             expected = scores(plain, picture[:, row::2, column::2])
             np.testing.assert_allclose(found[:, row::2, column::2], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_the_large_convolution_is_a_convolution(dilation, tmp_path):
+    keras.utils.set_random_seed(0)
+    how = {"dilation_rate": dilation, "activation": "relu", "bias_initializer": "ones"}
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, WindowConv2D(6, (4, 5), **how)(image))
+    model.save(tmp_path / "m.keras")
+    plain = layers.Conv2D(6, (4, 5), **how)
+    picture = photograph("chelsea", 21)[None] / 255.0
+    plain.build(picture.shape)
+    plain.set_weights(model.get_weights())
+    found = scores(keras.saving.load_model(tmp_path / "m.keras"), picture)
+    np.testing.assert_allclose(found, scores(plain, picture), atol=1e-5)

@@ -112,7 +112,7 @@ def test_a_new_process_predicts_the_same_bits_and_names(run, small, tmp_path):
     there = json.loads(out.read_text())
     assert list(there["probabilities"]) == ["defective", "functional"]
     assert tuple(there["probabilities"].values()) == here.probabilities
-    assert there["label"] == here.label
+    assert there["predicted"] == here.label
 
 
 def test_the_predictions_file_is_what_predict_says(run, small):

@@ -11,7 +11,7 @@ import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 # Keras can only load the layers it has been told about.
-import tlpipe.backbones.classic.layers
+import tlpipe.backbones.classic.objects
 import tlpipe.heads.pooling  # noqa: F401
 from tlpipe.data.pixels import Pixels
 from tlpipe.errors import RunError

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 # Known to Keras once imported: models made from the classic networks hold them.
-from tlpipe.backbones.classic import layers as _layers  # noqa: F401
+import tlpipe.backbones.classic.objects  # noqa: F401
 from tlpipe.backbones.flatten import flatten, is_nested
 from tlpipe.backbones.graph import cut_points, steps
 from tlpipe.backbones.preprocess import rescale

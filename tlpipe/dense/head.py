@@ -12,6 +12,7 @@ import keras
 from keras import layers, ops
 
 from tlpipe.backbones.graph import Step
+from tlpipe.dense.window import WindowConv2D
 from tlpipe.errors import BackboneError
 
 # In inference they do nothing.
@@ -117,7 +118,8 @@ class Head:
 
     def _convolution(self, dense: layers.Dense, window: tuple[int, ...]) -> layers.Conv2D:
         if (id(dense), window) not in self._made:
-            layer = layers.Conv2D(
+            kind = layers.Conv2D if window[:2] == (1, 1) else WindowConv2D
+            layer = kind(
                 dense.units,
                 window[:2],
                 activation=dense.activation,

@@ -14,7 +14,7 @@ Network for Mobile Devices", CVPR, table 1 (g = 3) and figure 2:
 A unit: 1x1 in groups to a quarter of the unit's channels, shuffle, depthwise 3x3, 1x1 in groups;
 added to its input or, at stride 2, set beside the input's 3x3 average. stage2's first 1x1 has no
 groups (section 3.2). 1,865,728 trainable parameters, the sum of the table and what the literature
-counts for g = 3 (2.4 million belong to g = 8).
+counts for g = 3.
 """
 
 from __future__ import annotations
