@@ -17,12 +17,10 @@ from tlpipe.training.network import add_head, cut
 REPRESENTATIVES = {
     "efficientnet_lite0": 64,
     "efficientnetb0": 64,
-    "efficientnetv2b0": 64,
     "mobilenet": 64,
     "mobilenetv2": 64,
     "mobilenetv3_small": 64,
     "resnet50": 64,
-    "resnet50v2": 64,
     "densenet121": 64,
     "vgg16": 64,
     "inceptionv3": 75,

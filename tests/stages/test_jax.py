@@ -52,4 +52,5 @@ def test_finetune_evaluate_and_predict_run_on_jax(small, tmp_path):
     assert f"accuracy {metrics['accuracy']:.3f}" in tlpipe("evaluate", run, folder=tmp_path)
     shown = tlpipe("predict", run, small / "functional", "--format", "jsonl", folder=tmp_path)
     assert len(shown.splitlines()) == 40
-    assert {json.loads(line)["predicted"] for line in shown.splitlines()} <= {"defective", "functional"}
+    predicted = {json.loads(line)["predicted"] for line in shown.splitlines()}
+    assert predicted <= {"defective", "functional"}
