@@ -10,21 +10,7 @@ import time
 
 import pytest
 
-import tlpipe.cli.main as cli
-
 TLPIPE = (sys.executable, "-m", "tlpipe")
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tlpipe", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,11 @@
 
 import json
 import os
-import sys
 
 import cv2
 import numpy as np
 import pytest
 from skimage import data
-
-import tlpipe.cli.main as cli
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tlpipe", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from tlpipe.backbones import hub, keras_weights, own_file, registry
 from tlpipe.backbones.application import application
 from tlpipe.backbones.channels import adapt_channels
+from tlpipe.backbones.classic import table
 from tlpipe.backbones.efficientnet_lite import efficientnet_lite
 from tlpipe.backbones.lite_weights import file_sha256, load_torch_weights
 from tlpipe.backbones.preprocess import preprocess
@@ -155,7 +155,7 @@ def _channels(spec: Spec, channels: int | None) -> int:
 
 
 def _classic(spec: Spec, size: int, chosen: Weights, channels: int) -> keras.Model:
-    module = importlib.import_module(f"tlpipe.backbones.classic.{spec.builder}")
+    module = table.load(spec.name)
     image = keras.Input((size, size, channels), dtype="uint8", name="image")
     output = module.features(preprocess(image, spec.preprocessing))
     model = keras.Model(image, output, name=spec.name)

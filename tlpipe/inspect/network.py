@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from tlpipe.artifact import model_file
 from tlpipe.backbones import hub, own_file, registry
 from tlpipe.backbones.blocks import boundary, find_blocks
 from tlpipe.backbones.build import build, input_size
+from tlpipe.backbones.classic import table
 from tlpipe.backbones.efficientnet_lite import efficientnet_lite
 from tlpipe.backbones.flatten import flatten, is_nested
 from tlpipe.errors import BackboneError, RunError
@@ -102,9 +102,10 @@ def _with_top(name: str, size: int | None) -> Network:
         model = efficientnet_lite(spec.builder, size, include_top=True)
     elif spec.kind == "classic":
         body = build(spec.name, weights="none", size=size).model
-        classic = importlib.import_module(f"tlpipe.backbones.classic.{spec.builder}")
         classes = _CLASSES.get(spec.name, 1000)
-        model = keras.Model(body.inputs[0], classic.top(body.outputs[0], classes), name=spec.name)
+        model = keras.Model(
+            body.inputs[0], table.load(spec.name).top(body.outputs[0], classes), name=spec.name
+        )
     else:
         constructor = getattr(keras.applications, spec.builder)
         model = constructor(weights=None, include_top=True, input_shape=(size, size, 3))
