@@ -124,9 +124,26 @@ def _scores(scores: dict) -> dict:
     return {"accuracy": scores["accuracy"], "auc": scores["auc"], "peak_memory_mb": round(peak)}
 
 
+def result_of(rows: dict[str, list[dict]], epochs: int) -> dict:
+    ratios = {
+        key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
+        for key in ("step_two", "step_three", "training_seconds", "process_seconds")
+    }
+    means = {
+        who: {key: sum(row[key] for row in found) / len(found) for key in ("accuracy", "auc")}
+        for who, found in rows.items()
+    }
+    print(json.dumps({"ratios": ratios, "means": means}, indent=2))
+    return {"epochs": epochs, "rows": rows, "ratios": ratios, "means": means}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--add", action="store_true", help="keep the seeds already in the results file"
+    )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--data", choices=SETS, default="solar-cells")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
@@ -142,27 +159,21 @@ def main() -> None:
     work = Path(tempfile.mkdtemp())
     root = work / arguments.data
     SETS[arguments.data](root)
+    name = f"time_to_accuracy_{arguments.data}"
     rows = {"tlpipe": [], "guide": []}
-    for seed in range(arguments.seeds):
+    if arguments.add:
+        rows = json.loads((common.HERE / "results" / f"{name}.json").read_text())["rows"]
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for who in rows:
             row = common.in_a_process(
                 Path(__file__), "--epochs", str(arguments.epochs),
                 "--one", who, str(root), str(work / f"run{seed}"), str(seed),
             )  # fmt: skip
             row["training_seconds"] = row["step_two"] + row["step_three"]
-            rows[who].append(row)
+            rows[who].append({"seed": seed, **row})
             print(who, seed, row, flush=True)
-    ratios = {
-        key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
-        for key in ("step_two", "step_three", "training_seconds", "process_seconds")
-    }
-    means = {
-        who: {key: sum(row[key] for row in found) / len(found) for key in ("accuracy", "auc")}
-        for who, found in rows.items()
-    }
-    result = {"epochs": arguments.epochs, "rows": rows, "ratios": ratios, "means": means}
-    print(json.dumps({"ratios": ratios, "means": means}, indent=2))
-    print(common.save(f"time_to_accuracy_{arguments.data}", result))
+        # Saved after every seed: an hour's work is not lost with its last minute.
+        print(common.save(name, result_of(rows, arguments.epochs)), flush=True)
 
 
 if __name__ == "__main__":

@@ -74,3 +74,9 @@ def nearest(name: str, choices: Iterable[str]) -> str:
         return f"did you mean '{near[0]}'?"
     shown = ", ".join(choices[:12]) + (", ..." if len(choices) > 12 else "")
     return f"choose one of: {shown}"
+
+
+def one_line(error: Exception, most: int = 600) -> str:
+    """Another library's message on one line, cut after ``most`` letters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else text[:most] + "..."

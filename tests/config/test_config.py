@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tlpipe.config.load import FINETUNE, dump, override, read_yaml, validate
+from tlpipe.config.audit import Audit
+from tlpipe.config.load import FINETUNE, dump, override, read_audit, read_yaml, validate
 from tlpipe.config.runs import check_folder, default_folder
+from tlpipe.config.settings import Settings
 from tlpipe.errors import ConfigError, RunError
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -104,3 +106,28 @@ def test_a_run_does_not_write_over_or_among_what_is_not_its_own(tmp_path):
         check_folder(fine, pipeline)
     (tmp_path / "empty" / "log.txt").write_text("begun")
     check_folder(tmp_path / "empty", pipeline)
+
+
+def test_the_audit_file_shows_every_threshold_at_its_default():
+    path = PIPELINES / "audit.yaml"
+    assert read_audit(path) == Audit()
+    shown = read_yaml(path)
+    assert list(shown) == list(Audit.model_fields)
+    for name, field in Audit.model_fields.items():
+        if isinstance(field.default, Settings):
+            assert list(shown[name]) == list(type(field.default).model_fields), name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("confidence: {ece_rad: 0.1}", "did you mean 'confidence.ece_red'"),
+        ("confidance: {}", "did you mean 'confidence'"),
+        ("limit: 0", "limit"),
+        ("data: 3", "'data' must be a mapping"),
+    ],
+)
+def test_a_threshold_that_can_not_be_used_is_named(tmp_path, text, words):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_audit(tmp_path / "own.yaml")

@@ -23,7 +23,7 @@ main()
 """
 
 
-def tlpipe(*arguments, folder):
+def tlpipe(*arguments, folder, expected=0):
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
@@ -36,11 +36,11 @@ def tlpipe(*arguments, folder):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == expected, done.stderr
     return done.stdout
 
 
-def test_finetune_evaluate_and_predict_run_on_jax(small, tmp_path):
+def test_finetune_evaluate_predict_and_report_run_on_jax(small, tmp_path):
     pytest.importorskip("jax", reason="the test extra installs JAX; this environment lacks it")
     run = tmp_path / "run"
     shown = tlpipe(
@@ -54,3 +54,12 @@ def test_finetune_evaluate_and_predict_run_on_jax(small, tmp_path):
     assert len(shown.splitlines()) == 40
     predicted = {json.loads(line)["predicted"] for line in shown.splitlines()}
     assert predicted <= {"defective", "functional"}
+    (tmp_path / "quick.yaml").write_text("belief: {pictures: 4, steps: 2}")
+    tlpipe(
+        "report", run, "--sections", "looks", "--config", tmp_path / "quick.yaml", folder=tmp_path,
+        expected=3,
+    )  # fmt: skip
+    report = json.loads((run / "report/report.json").read_text())
+    assert not report["verdict"]["conclusive"]
+    shares = report["sections"][0]["facts"]["border_share"]
+    assert all(0 < share < 1 for share in shares.values())

@@ -13,6 +13,7 @@ from tlpipe.data.decode import DecodeError
 from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
 from tlpipe.data.resize import fit
 from tlpipe.errors import DataError, RunError
+from tlpipe.metrics.temperature import tempered
 from tlpipe.training.fast import fast
 
 # Also what can't be read: a file that is passed over in silence is missed too late.
@@ -58,6 +59,7 @@ class Classifier:
         paths: str | Path | Iterable[str | Path],
         *,
         batch_size: int = 32,
+        calibrated: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Prediction]:
         """Predictions for files and for the pictures in folders, in natural order.
@@ -65,6 +67,8 @@ class Classifier:
         Args:
             paths: a file, a folder, or several of them.
             batch_size: pictures in memory at once.
+            calibrated: temperature scaling, fitted on the run's validation part, makes the
+                probabilities as honest as it can; the predicted class never changes.
             progress: takes (done, total).
 
         Returns:
@@ -76,12 +80,15 @@ class Classifier:
         files = find_pictures([paths] if isinstance(paths, str | Path) else list(paths))
         found: list[Prediction] = []
         for start in range(0, len(files), batch_size):
-            found += self._predict_batch(files[start : start + batch_size], batch_size)
+            chunk = files[start : start + batch_size]
+            found += self._predict_batch(chunk, batch_size, calibrated)
             if progress:
                 progress(len(found), len(files))
         return found
 
-    def _predict_batch(self, files: Sequence[Path], batch_size: int) -> list[Prediction]:
+    def _predict_batch(
+        self, files: Sequence[Path], batch_size: int, calibrated: bool
+    ) -> list[Prediction]:
         size, pixels = self.metadata.size, self.metadata.pixels
         # Padding to full batches keeps one compiled shape, and a picture's bits its own.
         pictures = np.zeros((batch_size, size, size, pixels.channels), "uint8")
@@ -94,6 +101,8 @@ class Classifier:
             except OSError as error:
                 errors[i] = _why_not(file) or error.strerror or str(error)
         rows = self.predict_arrays(pictures)
+        if calibrated:
+            rows = tempered(rows, self.metadata.temperature)
         return [
             Prediction(str(file), "", (), error)
             if error

@@ -34,6 +34,7 @@ class Metadata(BaseModel):
         channels, low, high: how files become pixels: see ``tlpipe.data.pixels``.
         seed: of the run.
         versions: of the libraries that made it.
+        temperature: what logits are divided by for honest probabilities, fitted on validation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +48,7 @@ class Metadata(BaseModel):
     kept: str
     seed: int
     versions: dict[str, str]
+    temperature: float = 1.0
     channels: int = 3
     low: float = 0.0
     high: float = 255.0

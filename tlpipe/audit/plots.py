@@ -1,50 +1,29 @@
-"""The run folder's plots: SVG with real text in it, equal bytes for equal numbers.
-
-Text stays text in the SVG, so the reader's own fonts draw it and it can be searched. matplotlib
-only measures it; what it has no letters for, it measures by a stand-in of the same width.
-"""
+"""The run folder's plots: each the text of an SVG file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from html import escape
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from unicodedata import east_asian_width
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
 
+from tlpipe.audit.svg import MODEL, OTHER, QUIET, Names, svg
 from tlpipe.metrics import scores
 from tlpipe.pipeline.atomic import writing
 
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "tlpipe",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-_TRAIN, _VAL, _QUIET = "#4c72b0", "#dd8452", "#8c8c8c"
-_NAME_WIDTH = 28
 _STEP_TITLES = {"head": "head only", "unfreeze": "unfrozen"}
 
 
-def learning_curves(
-    history: Sequence[dict], path: str | Path, *, kept: tuple[str, int] | None = None
-) -> Path:
+def learning_curves(history: Sequence[dict], *, kept: tuple[str, int] | None = None) -> str:
     """Loss, accuracy and learning rate over both steps, as SVG.
 
     Args:
         history: a row an epoch in the order trained; keys ``step``, ``epoch``, ``loss``,
             ``val_loss`` and, when there, ``accuracy``, ``val_accuracy``, ``learning_rate``. A value
             that is missing or None leaves a gap.
-        path: the .svg to write.
         kept: ``step`` and ``epoch`` of the row whose weights were kept; marked by a line.
     """
     panels = [("loss", "loss", "val_loss")]
@@ -58,11 +37,11 @@ def learning_curves(
     def draw(figure: Figure) -> None:
         axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
         for ax, (title, train, val) in zip(axes, panels, strict=True):
-            ax.plot(x, _column(history, train), ".-", color=_TRAIN, label="training")
+            ax.plot(x, _column(history, train), ".-", color=MODEL, label="training")
             if val:
-                ax.plot(x, _column(history, val), ".-", color=_VAL, label="validation")
+                ax.plot(x, _column(history, val), ".-", color=OTHER, label="validation")
             for start in starts[1:]:
-                ax.axvline(start + 0.5, color=_QUIET, linestyle="--", linewidth=1)
+                ax.axvline(start + 0.5, color=QUIET, linestyle="--", linewidth=1)
             for i, row in enumerate(history):
                 if kept is not None and (row["step"], row["epoch"]) == tuple(kept):
                     ax.axvline(i + 1, color="black", linewidth=1, alpha=0.6, label="kept epoch")
@@ -75,19 +54,17 @@ def learning_curves(
                 _STEP_TITLES.get(step, step),
                 (start + 0.6, 1.01),
                 xycoords=("data", "axes fraction"),
-                color=_QUIET,
+                color=QUIET,
             )
         axes[0].legend(frameon=False)
         axes[-1].set_xlim(0.5, max(len(history), 1) + 0.5)
         axes[-1].set_xlabel("epoch, both steps counted on")
         axes[-1].xaxis.get_major_locator().set_params(integer=True)
 
-    return _write_svg(draw, (7, 1 + 2.2 * len(panels)), path)
+    return svg(draw, (7, 1 + 2.2 * len(panels)))
 
 
-def confusion_matrix(
-    confusion: Sequence[Sequence[int]], class_names: Sequence[str], path: str | Path
-) -> Path:
+def confusion_matrix(confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> str:
     """Counts, coloured by each one's share of its row (the true class), as SVG.
 
     Cells without pictures stay empty. Names of any script are shown, long ones cut.
@@ -95,12 +72,11 @@ def confusion_matrix(
     Args:
         confusion: int (k, k), rows = true class.
         class_names: k names.
-        path: the .svg to write.
     """
     counts = np.asarray(confusion)
     k = len(class_names)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = _Names(class_names)
+    names = Names(class_names)
     cell, size = (0.9, 10) if k <= 6 else (0.6, 8) if k <= 15 else (0.34, 5.5)
 
     def draw(figure: Figure) -> None:
@@ -126,16 +102,15 @@ def confusion_matrix(
         ax.set_ylabel("true")
 
     margin = 1.2 + 0.09 * max(map(len, names.drawn))
-    return _write_svg(draw, (max(4, k * cell + margin),) * 2, path, names.restore)
+    return svg(draw, (max(4, k * cell + margin),) * 2, names.restore)
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, path: str | Path) -> Path:
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> str:
     """How often the model is right against how sure it was, in 15 bins of equal mass, as SVG.
 
     Args:
         labels: int (n,).
         probabilities: float (n, k).
-        path: the .svg to write.
     """
     confidence, accuracy = scores.calibration(labels, probabilities)
     error = scores.ece(labels, probabilities)
@@ -143,18 +118,18 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, path: str | Path)
 
     def draw(figure: Figure) -> None:
         ax, below = figure.subplots(2, sharex=True, height_ratios=[3, 1])
-        ax.plot([least, 1], [least, 1], "--", color=_QUIET, label="perfectly calibrated")
-        ax.vlines(confidence, confidence, accuracy, color=_VAL, linewidth=1)
-        ax.plot(confidence, accuracy, "o-", color=_TRAIN, label="model")
+        ax.plot([least, 1], [least, 1], "--", color=QUIET, label="perfectly calibrated")
+        ax.vlines(confidence, confidence, accuracy, color=OTHER, linewidth=1)
+        ax.plot(confidence, accuracy, "o-", color=MODEL, label="model")
         ax.set_ylim(-0.02, 1.02)
         ax.set_ylabel("share that is right")
         ax.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
         ax.legend(frameon=False)
-        below.hist(np.max(probabilities, axis=1), bins=30, range=(least, 1), color=_TRAIN)
+        below.hist(np.max(probabilities, axis=1), bins=30, range=(least, 1), color=MODEL)
         below.set_ylabel("pictures")
         below.set_xlabel("confidence in the predicted class")
 
-    return _write_svg(draw, (5, 6), path)
+    return svg(draw, (5, 6))
 
 
 def contact_sheet(images: np.ndarray, path: str | Path, columns: int = 8) -> Path:
@@ -177,43 +152,9 @@ def contact_sheet(images: np.ndarray, path: str | Path, columns: int = 8) -> Pat
         sheet[top : top + h, left : left + w] = image
     buffer = BytesIO()
     Image.fromarray(sheet).save(buffer, format="PNG")
-    return _write(buffer.getvalue(), path)
-
-
-class _Names:
-    """Class names as matplotlib may draw them, and the way back to the real ones."""
-
-    def __init__(self, names: Sequence[str]):
-        self.drawn, self._real = [], {}
-        for index, name in enumerate(names):
-            short = name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"
-            if _drawable(short):
-                self.drawn.append(short)
-                continue
-            width = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in short)
-            stand_in = f"\N{SECTION SIGN}{index}".ljust(width, "\N{SECTION SIGN}")
-            self.drawn.append(stand_in)
-            self._real[stand_in] = short
-
-    def restore(self, svg: str) -> str:
-        for stand_in, name in self._real.items():
-            printable = "".join(letter if letter.isprintable() else "�" for letter in name)
-            svg = svg.replace(f">{stand_in}<", f">{escape(printable)}<")
-        return svg
-
-
-@cache
-def _letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
-
-
-def _drawable(name: str) -> bool:
-    # A dollar opens a formula; Arabic and its like need shaping, which SVG readers do themselves.
-    return (
-        name.isprintable()
-        and not set(name) & set("$§")
-        and all(ord(c) < 0x0590 and ord(c) in _letters() for c in name)
-    )
+    with writing(Path(path)) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+    return Path(path)
 
 
 def _given(row: dict, key: str) -> bool:
@@ -222,23 +163,3 @@ def _given(row: dict, key: str) -> bool:
 
 def _column(history: Sequence[dict], key: str) -> np.ndarray:
     return np.array([float(row[key]) if _given(row, key) else np.nan for row in history])
-
-
-def _write_svg(
-    draw: Callable[[Figure], None],
-    size: tuple[float, float],
-    path: str | Path,
-    finish: Callable[[str], str] = str,
-) -> Path:
-    buffer = BytesIO()
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return _write(finish(buffer.getvalue().decode()).encode(), path)
-
-
-def _write(data: bytes, path: str | Path) -> Path:
-    with writing(Path(path)) as temporary:
-        temporary.write_bytes(data)
-    return Path(path)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tlpipe.backbones.registry import Spec
-from tlpipe.errors import BackboneError
+from tlpipe.errors import BackboneError, one_line
 
 # Keras' own loader, by the order of the layers; the newer formats go by their structure.
 LEGACY_SUFFIXES = (".h5", ".hdf5")
@@ -53,7 +53,7 @@ def download_errors(spec: Spec, size: int) -> Iterator[None]:
         raise BackboneError(
             f"The ImageNet weights of '{spec.name}' could not be fetched.",
             where=cache_folder() / spec.weights_file(size),
-            cause=_one_line(error),
+            cause=_cause(error),
             todo=f"put '{spec.weights_file(size)}' into {cache_folder()}, or give a file with"
             " --weights PATH, or take '--backbone efficientnet_lite0', whose weights are installed",
         ) from error
@@ -79,7 +79,7 @@ def load_keras_file(model: keras.Model, path: Path, name: str) -> None:
             model.load_weights(str(path))
     # h5py, zipfile and Keras raise many kinds; each means that this file is not for this net.
     except Exception as error:
-        raise _unfit(name, path, _one_line(error)) from error
+        raise _unfit(name, path, _cause(error)) from error
     for weight in weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise _unfit(name, path, f"it has no value, or no finite one, for '{weight.path}'")
@@ -95,8 +95,6 @@ def _unfit(name: str, path: Path, cause: str) -> BackboneError:
     )
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+def _cause(error: Exception) -> str:
     # Keras ends its message with the names of every object of the net.
-    text = text.split("List of objects that could not be loaded")[0].strip()
-    return text if len(text) <= 600 else text[:600] + "..."
+    return one_line(error).split("List of objects that could not be loaded")[0].strip()

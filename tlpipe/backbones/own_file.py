@@ -16,7 +16,7 @@ from tlpipe.backbones.flatten import flatten, is_nested
 from tlpipe.backbones.graph import cut_points, steps
 from tlpipe.backbones.preprocess import rescale
 from tlpipe.backbones.registry import Kind, Spec
-from tlpipe.errors import BackboneError
+from tlpipe.errors import BackboneError, one_line
 
 _SIZE, _MINIMUM = 224, 32
 _INNER = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -57,7 +57,7 @@ def load(path: str) -> keras.Model:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises many kinds; each means that the file can't be used as it is.
     except Exception as error:
-        cause = _one_line(error)
+        cause = one_line(error)
         what = "The model file can't be read."
         if "lambda" in cause.lower():
             what = "The model file holds a Lambda, which is refused: it could run any code."
@@ -134,7 +134,7 @@ def adopt(
     except (ValueError, TypeError) as error:
         raise BackboneError(
             f"'{name}' can't be built for pictures of {size} px.",
-            cause=_one_line(error),
+            cause=one_line(error),
             todo="give another --resolution, or a network of convolutions on one picture",
         ) from error
     return keras.Model(flat.input, _feature_map(flat, name), name=Path(name).stem)
@@ -214,8 +214,3 @@ def _with_policy(layer: keras.Layer, config: dict[str, Any]) -> dict[str, Any]:
     # A file holds the policy it was saved under.
     full = isinstance(layer, _INNER)
     return {**config, "dtype": "float32" if full else keras.config.dtype_policy().name}
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 400 else text[:400] + "..."

@@ -11,7 +11,19 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from tlpipe import __version__
-from tlpipe.cli import backbones, cache, demo, doctor, evaluate, finetune, inspect, predict, run
+from tlpipe.cli import (
+    backbones,
+    cache,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    finetune,
+    inspect,
+    predict,
+    report,
+    run,
+)
 from tlpipe.errors import TlpipeError
 from tlpipe.pipeline import interrupt
 from tlpipe.terminal import print_plain
@@ -25,7 +37,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: tlpipe demo solar-cells photos/ && tlpipe finetune --data photos/",
 )
-for module in (finetune, run, evaluate, predict, backbones, inspect, cache, demo, doctor):
+for module in (
+    finetune,
+    run,
+    evaluate,
+    predict,
+    report,
+    explain,
+    backbones,
+    inspect,
+    cache,
+    demo,
+    doctor,
+):
     module.register(app)
 
 
@@ -48,7 +72,10 @@ def options(
 
 
 def main() -> None:
-    """Entry point; exit code 0, 2 for what the user can mend, 130 for Ctrl-C, 1 for a defect."""
+    """Entry point; exit code 0, 2 for what the user can mend, 130 for Ctrl-C, 1 for a defect.
+
+    ``tlpipe report`` also has 1 for a gate that failed and 3 for too few pictures.
+    """
     debug = "--debug" in sys.argv or "TLPIPE_DEBUG" in os.environ
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     error = Console(stderr=True)
@@ -73,7 +100,7 @@ def main() -> None:
         print_plain(error, f"Error: {what}\n  where: {place}\n  next:  {todo}", "red")
         code = 2
     if code == 130:
-        resumes = arguments[:1] in (["finetune"], ["run"])
+        resumes = arguments[:1] in (["finetune"], ["run"], ["report"])
         again = " The same command again goes on where this one left off." if resumes else ""
         error.print(f"\nStopped.{again}")
     sys.exit(code or 0)

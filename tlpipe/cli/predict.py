@@ -54,6 +54,9 @@ def predict(
         Option(help="Write to this file instead of the screen; with --dense, the maps' folder."),
     ] = None,
     batch_size: Annotated[int, Option(min=1, help="Pictures in memory at once.")] = 32,
+    calibrated: Annotated[
+        bool, Option("--calibrated", help="Temperature-scaled, more honest probabilities.")
+    ] = False,
     dense: Annotated[
         bool, Option("--dense", help="A map of scores over the larger picture, in one pass.")
     ] = False,
@@ -66,6 +69,8 @@ def predict(
     ] = None,
 ) -> None:
     """Predict the class of pictures; files that can't be read are named, exit code 0."""
+    if dense and calibrated:
+        raise ConfigError("--calibrated is not for maps.", todo="leave out --dense")
     if dense:
         return predict_dense(run, pictures, format.value, out or Path("dense"), size, output_stride)
     if size is not None or output_stride is not None:
@@ -93,6 +98,7 @@ def predict(
         found = classifier.predict(
             pictures,
             batch_size=batch_size,
+            calibrated=calibrated,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     sink = io.StringIO()

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tlpipe.config.audit import Audit
 from tlpipe.config.settings import STAGE_SETTINGS, Pipeline, Settings
 from tlpipe.errors import ConfigError, nearest
 
@@ -35,9 +36,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(raw, dict):
         raise ConfigError(
-            "The pipeline file must be a mapping with the keys 'seed' and 'stages'.", where=path
+            "The file must be a mapping of keys to values.",
+            where=path,
+            todo="compare it with those in the pipelines/ folder",
         )
     return raw
+
+
+def read_audit(path: Path | None = None, limit: int | None = None) -> Audit:
+    """The audit's limits and thresholds, from a file or by default. Raises ConfigError."""
+    raw = read_yaml(path) if path is not None else {}
+    for name, field in Audit.model_fields.items():
+        if name in raw and issubclass(field.annotation, Settings):
+            raw[name] = _validated(field.annotation, raw[name] or {}, name, path)
+    if limit is not None:
+        raw["limit"] = limit
+    return _validated(Audit, raw, "", path)
 
 
 def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

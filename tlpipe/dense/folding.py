@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import keras
 import numpy as np
 from keras import layers, ops
 
-from tlpipe.backbones.graph import Step, steps
+from tlpipe.backbones.foldable import foldable
+from tlpipe.backbones.graph import Step
 from tlpipe.dense.retrace import again, retrace
 
 
 def folded(model: keras.Model) -> keras.Model:
     """``model`` for inference, equal but for rounding, with fewer and plainer layers.
 
-    A BatchNorm behind a linear convolution scales and shifts its channels, and so can the
-    convolution's own weights (Jacob et al. 2018, section 3.2, https://arxiv.org/abs/1712.05877).
-    ``training.fast`` does that at every call, because its variables still train; for one picture
-    at a time that would be a fifth of the work.
+    ``training.fast`` folds at every call, because its variables still train; for one picture at a
+    time that would be a fifth of the work.
 
     Args:
         model: a functional model with one input. It keeps its layers; those that change are copied.
     """
-    norms = _foldable(model)
+    norms = {
+        id(step.inputs[0]): step
+        for _, step in foldable(model)
+        if type(step.operation) is layers.BatchNormalization
+    }
     gone = {id(norm.outputs[0]) for norm in norms.values()}
 
     def call(step: Step, args: tuple, kwargs: dict):
@@ -41,27 +42,6 @@ def folded(model: keras.Model) -> keras.Model:
     entry = model.inputs[0]
     image = keras.Input(entry.shape[1:], dtype=entry.dtype, name=entry.name)
     return keras.Model(image, retrace(model, image, call)[id(model.outputs[0])], name=model.name)
-
-
-def _foldable(model: keras.Model) -> dict[int, Step]:
-    """BatchNorms by the ``id`` of the tensor that they, and nothing else, take."""
-    walk = steps(model)
-    uses = Counter(id(tensor) for step in walk for tensor in step.inputs)
-    calls = Counter(id(step.operation) for step in walk)
-    makers = {id(tensor): step.operation for step in walk for tensor in step.outputs}
-    found = {}
-    for step in walk:
-        norm = step.operation
-        if type(norm) is not layers.BatchNormalization or norm.axis not in (-1, 3):
-            continue
-        maker = makers[id(step.inputs[0])]
-        if (
-            isinstance(maker, layers.Conv2D | layers.DepthwiseConv2D)
-            and maker.activation is keras.activations.linear
-            and uses[id(step.inputs[0])] == calls[id(maker)] == calls[id(norm)] == 1
-        ):
-            found[id(step.inputs[0])] = step
-    return found
 
 
 def _weights(convolution: keras.Layer, norm: layers.BatchNormalization) -> list[np.ndarray]:

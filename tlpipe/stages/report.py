@@ -53,11 +53,13 @@ class ReportStage(Stage):
         history = head["history"] + unfrozen["history"]
         _write_history(run.path(HISTORY), history)
         step, facts = ("head", head) if choice["kept"] == "head" else ("unfreeze", unfrozen)
-        learning_curves(history, run.path(CURVES), kept=(step, facts["best_epoch"]))
+        curves = learning_curves(history, kept=(step, facts["best_epoch"]))
+        write_text(run.path(CURVES), curves)
         part = metrics.get("test") or metrics["val"]
         manifest = open_manifest(run)
-        confusion_matrix(part["confusion"], manifest.class_names, run.path(CONFUSION))
-        reliability(*_predictions(run, manifest), run.path(RELIABILITY))
+        matrix = confusion_matrix(part["confusion"], manifest.class_names)
+        write_text(run.path(CONFUSION), matrix)
+        write_text(run.path(RELIABILITY), reliability(*_predictions(run, manifest)))
         write_text(run.path(CARD), model_card(card_facts(run, manifest)))
         bad = _rows(run, BAD)
         if bad:

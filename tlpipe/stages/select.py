@@ -12,6 +12,7 @@ from tlpipe.artifact.model_file import Metadata, save
 from tlpipe.backbones.blocks import boundary
 from tlpipe.metrics.bootstrap import difference, verdict
 from tlpipe.metrics.scores import softmax
+from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -35,6 +36,7 @@ class SelectStage(Stage):
     """Compares the two models on validation with a paired bootstrap; saves the one to keep."""
 
     name = "select"
+    version = 2
     reads = (MANIFEST, BACKBONE, HEAD_WEIGHTS, HEAD_FACTS, UNFROZEN_FACTS)
     writes = (MODEL, CHOICE)
 
@@ -46,9 +48,11 @@ class SelectStage(Stage):
         whole, backbone = open_network(run, len(manifest.class_names), policy="float32")
         if choice["kept"] == "head":
             tensor, weights = head_boundary(whole), HEAD_WEIGHTS
+            logits = np.load(run.path(HEAD_LOGITS))
         else:
             blocks = run.pipeline.stages["unfreeze"].blocks
             tensor, weights = boundary(backbone, blocks).tensor, UNFROZEN_WEIGHTS
+            logits = np.load(run.path(UNFROZEN_LOGITS))
         assign(cut(whole, tensor).suffix.weights, load_weights(run.path(weights)))
         whole.trainable = True
         metadata = Metadata(
@@ -61,6 +65,7 @@ class SelectStage(Stage):
             kept=choice["kept"],
             seed=run.seed,
             versions=versions(),
+            temperature=fit_temperature(manifest.labels[manifest.indices("val")], logits),
             **asdict(pixels_of(run)),
         )
         save(with_probabilities(whole), run.path(MODEL), metadata)

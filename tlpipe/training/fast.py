@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import keras
 from keras import ops
 
-from tlpipe.backbones.graph import steps
+from tlpipe.backbones.foldable import foldable
 from tlpipe.training.depthwise import (
     gradient_pays,
     shifts_pay,
@@ -87,7 +85,11 @@ def fast(model: keras.Model) -> keras.Model:
     Args:
         model: a functional model, such as the prefix or the suffix of a cut.
     """
-    norms = _foldable(model)
+    norms = {
+        convolution.name: step.operation
+        for convolution, step in foldable(model)
+        if type(convolution) in _CONVOLUTIONS and not step.operation.trainable
+    }
     folded = {norm.name for norm in norms.values()}
     # Cloning a compiled model would try to clone its optimizer too.
     model = keras.Model(model.inputs, model.outputs)
@@ -102,30 +104,6 @@ def fast(model: keras.Model) -> keras.Model:
         return args[0] if operation.name in folded else operation(*args, **kwargs)
 
     return keras.models.clone_model(model, clone_function=replace, call_function=call)
-
-
-def _foldable(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """BatchNorms by the name of the linear convolution that feeds them and nothing else."""
-    found = {}
-    order = steps(model)
-    used = Counter(id(tensor) for step in order for tensor in step.inputs)
-    used.update(id(tensor) for tensor in model.outputs)
-    called = Counter(id(step.operation) for step in order)
-    made_by = {id(tensor): step.operation for step in order for tensor in step.outputs}
-    for step in order:
-        norm = step.operation
-        if not isinstance(norm, keras.layers.BatchNormalization) or norm.trainable:
-            continue
-        before = made_by[id(step.inputs[0])]
-        if (
-            type(before) in _CONVOLUTIONS
-            and norm.axis in (-1, 3)
-            and before.data_format == "channels_last"
-            and before.activation is keras.activations.linear
-            and used[id(step.inputs[0])] == called[id(before)] == called[id(norm)] == 1
-        ):
-            found[before.name] = norm
-    return found
 
 
 def _affine(norm: keras.layers.BatchNormalization):

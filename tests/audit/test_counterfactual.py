@@ -1,0 +1,139 @@
+"""Removing and pasting, judged with models that are a line of NumPy each."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_images
+
+from tlpipe.audit import counterfactual
+from tlpipe.audit.counterfactual import effect, elsewhere, inpainted, margin, pasted
+
+SIZE = 64
+BOX = (4, 40, 20, 58)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    photo = load_sample_images().images[0]
+    random = np.random.default_rng(1)
+    tops, lefts = random.integers(0, 360, 24), random.integers(0, 570, 24)
+    return np.stack([photo[t : t + SIZE, x : x + SIZE] for t, x in zip(tops, lefts, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def marked(crops):
+    """The same crops with a checked mark in BOX."""
+    mark = np.zeros((16, 18, 3), np.uint8)
+    mark[::2, ::2] = mark[1::2, 1::2] = 255
+    out = crops.copy()
+    out[:, BOX[0] : BOX[2], BOX[1] : BOX[3]] = mark
+    return out, mark
+
+
+def sees_checks(pictures):
+    """Class 1 where neighbouring pixels differ strongly anywhere."""
+    gray = pictures.mean(axis=3)
+    checks = (np.abs(np.diff(gray, axis=2)) > 200).sum(axis=(1, 2)) / 30
+    return np.stack([np.ones(len(checks)), checks, np.zeros(len(checks))], axis=1)
+
+
+def sees_brightness(pictures):
+    mean = pictures.mean(axis=(1, 2, 3)) / 50
+    return np.stack([np.full(len(mean), 2.0), mean], axis=1)
+
+
+def test_the_margin_is_against_the_best_other_class():
+    logits = [[1.0, 4.0, 2.0], [5.0, 4.0, 3.0]]
+    assert margin(np.array(logits), 1).tolist() == [2.0, -1.0]
+
+
+def test_removing_what_the_model_uses_lowers_the_margin_and_a_random_place_does_not(marked):
+    pictures, _ = marked
+    found = counterfactual.removal(
+        sees_checks, pictures, sees_checks(pictures), np.array([BOX] * len(pictures)), 1, seed=0
+    )
+    assert found.pictures == len(pictures)
+    assert found.lowers(z=3, drop=1)
+    assert found.flips == 1
+    assert found.control_flips == 0
+    assert found.drop == pytest.approx(found.change - found.control)
+
+
+def test_removing_what_the_model_ignores_changes_nothing(marked):
+    pictures, _ = marked
+    found = counterfactual.removal(
+        sees_brightness,
+        pictures,
+        sees_brightness(pictures),
+        np.array([BOX] * len(pictures)),
+        1,
+        seed=0,
+    )
+    assert abs(found.drop) < 0.5
+    assert not found.lowers(z=3, drop=1)
+    assert found.flips <= 0.3
+
+
+def test_pasting_what_the_model_uses_lifts_the_class(crops, marked):
+    _, mark = marked
+    corners = np.array([BOX[:2]] * len(crops))
+    found = counterfactual.pasting(
+        sees_checks, crops, sees_checks(crops), mark, corners, crops, 1, seed=0
+    )
+    assert found.raises(z=3, rise=1)
+    assert not found.lowers(z=3, drop=1)
+    assert found.flips == 1
+    assert found.control_flips == 0
+
+
+def test_a_change_equal_to_its_control_has_no_effect(crops):
+    same = list(crops)
+    found = effect(sees_brightness, sees_brightness(crops), same, same, 0)
+    assert (found.drop, found.z, found.flips) == (0, 0, 0)
+
+
+def test_no_picture_gives_no_effect(crops):
+    found = effect(sees_brightness, np.zeros((0, 2)), [], [], 0)
+    assert found == counterfactual.NONE
+    assert not found.lowers(z=0, drop=0)
+
+
+def test_few_pictures_prove_nothing(marked):
+    pictures, _ = marked
+    found = counterfactual.removal(
+        sees_checks, pictures[:4], sees_checks(pictures[:4]), np.array([BOX] * 4), 1, seed=0
+    )
+    assert found.drop > 1
+    assert not found.lowers(z=3, drop=1)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_inpainting_changes_the_box_and_its_rim_only(crops, channels):
+    picture = np.repeat(crops[0], 2, axis=2)[..., :channels]
+    out = inpainted(picture, BOX)
+    assert out.shape == picture.shape
+    changed = (out != picture).any(axis=2)
+    assert changed[6:18, 42:56].mean() > 0.5
+    changed[BOX[0] - 2 : BOX[2] + 2, BOX[1] - 2 : BOX[3] + 2] = False
+    assert not changed.any()
+
+
+def test_a_patch_that_would_leave_the_picture_is_moved_into_it(crops, marked):
+    _, mark = marked
+    out = pasted(crops[0], mark, np.array([60, -5]))
+    assert np.array_equal(out[SIZE - 16 :, :18], mark)
+    assert not np.array_equal(crops[0], out)
+
+
+def test_the_control_never_touches_the_box():
+    for seed in range(200):
+        top, left, bottom, right = elsewhere(BOX, SIZE, np.random.default_rng(seed))
+        assert (bottom - top, right - left) == (16, 18)
+        assert 0 <= top < bottom <= SIZE
+        assert 0 <= left < right <= SIZE
+        assert (
+            bottom <= BOX[0] - 4 or top >= BOX[2] + 4 or right <= BOX[1] - 4 or left >= BOX[3] + 4
+        )
+
+
+def test_there_is_no_control_for_a_box_as_large_as_the_picture():
+    assert elsewhere((0, 0, 60, 60), SIZE, np.random.default_rng(0)) is None

@@ -1,0 +1,132 @@
+"""The section on shortcuts, around models that are a line of NumPy."""
+
+import json
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_images
+
+from tlpipe.audit.sections import shortcuts
+from tlpipe.config.audit import Audit
+
+SIZE, NAMES = 72, ("apples", "<b>pears</b>", "plums")
+PLACE = (slice(4, 20), slice(50, 66))
+
+
+class Cut:
+    """What the section asks of a subject: crops of two photographs, dealt to three classes."""
+
+    names, seed, part, settings = NAMES, 0, "test", Audit()
+
+    def __init__(self, change, model):
+        photos = load_sample_images().images
+        random = np.random.default_rng(0)
+        self._parts, self.logits_of = {}, model
+        for part, count in (("train", 90), ("val", 45), ("test", 45)):
+            labels = np.arange(count) // 2 % 3
+            pictures = np.empty((count, SIZE, SIZE, 3), np.uint8)
+            for i in range(count):
+                photo = photos[i % 2]
+                top = random.integers(0, photo.shape[0] - SIZE)
+                left = random.integers(0, photo.shape[1] - SIZE)
+                pictures[i] = photo[top : top + SIZE, left : left + SIZE]
+                if labels[i] == 1 and i % 12:
+                    pictures[i] = change(pictures[i])
+            self._parts[part] = pictures, labels
+
+    def pictures(self, part):
+        return self._parts[part][0]
+
+    def labels(self, part):
+        return self._parts[part][1]
+
+    def logits(self, part):
+        return self.logits_of(self.pictures(part))
+
+    @contextmanager
+    def progress(self, label):
+        yield lambda done, total: None
+
+
+def mark():
+    random = np.random.default_rng(7)
+    coarse = random.integers(0, 2, (8, 8)) * 255
+    return np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[..., None].astype(np.uint8)
+
+
+def with_mark(picture):
+    out = picture.copy()
+    out[PLACE] = mark()
+    return out
+
+
+def with_frame(picture):
+    out = picture.copy()
+    out[:4] = out[-4:] = out[:, :4] = out[:, -4:] = (30, 160, 40)
+    return out
+
+
+def _classes(evidence):
+    """Class 1 by the evidence; the other two at an even lead."""
+    even = np.zeros(len(evidence))
+    return np.stack([even, evidence, even - 1], axis=1).astype(np.float32)
+
+
+def uses_mark(pictures):
+    wanted = mark()[..., 0].astype(np.float32)
+    wanted -= wanted.mean()
+    seen = pictures[(slice(None), *PLACE)].mean(axis=3)
+    seen = seen - seen.mean(axis=(1, 2), keepdims=True)
+    scale = np.sqrt((seen**2).sum(axis=(1, 2)) * (wanted**2).sum()) + 1
+    return _classes(6 * (seen * wanted).sum(axis=(1, 2)) / scale - 2)
+
+
+def uses_frame(pictures):
+    near = np.abs(pictures[:, 1, :].astype(int) - (30, 160, 40)).mean(axis=(1, 2)) < 5
+    return _classes(np.where(near, 4.0, -3.0))
+
+
+def uses_texture(pictures):
+    return _classes(pictures[:, 40:60, 20:50].std(axis=(1, 2, 3)) / 30)
+
+
+@pytest.mark.parametrize(
+    ("change", "model", "kind"),
+    [(with_mark, uses_mark, "mark"), (with_frame, uses_frame, "frame")],
+)
+def test_an_artefact_the_model_uses_is_red_and_names_the_class(change, model, kind):
+    section = shortcuts.examine(Cut(change, model))
+    assert section.level == "red"
+    first = section.findings[0]
+    assert f"'{NAMES[1]}'" in first.sentence
+    assert first.todo
+    red = [clue for clue in section.facts["clues"] if clue["confirmed"]]
+    assert {clue["class"] for clue in red} == {NAMES[1]}
+    assert kind in {clue["kind"] for clue in red}
+    assert red[0]["removal"]["flips"] > 0.5
+    assert len(section.galleries) == len(section.facts["clues"])
+    assert section.galleries[0].pictures
+
+
+def test_an_artefact_the_model_ignores_is_information_only():
+    section = shortcuts.examine(Cut(with_mark, uses_texture))
+    assert section.level == "green"
+    clue = next(f for f in section.findings if f.name == "shortcuts.1")
+    assert clue.level == "info"
+    assert "does not hang on it" in clue.sentence
+    assert NAMES[1] in clue.sentence
+
+
+def test_clean_pictures_raise_no_alarm():
+    section = shortcuts.examine(Cut(lambda picture: picture, uses_texture))
+    assert section.level == "green"
+    assert section.facts["clues"] == []
+
+
+def test_facts_are_json_and_the_same_each_time():
+    texts = [
+        json.dumps(shortcuts.examine(Cut(with_mark, uses_mark)).facts, allow_nan=False)
+        for _ in range(2)
+    ]
+    assert texts[0] == texts[1]

@@ -1,0 +1,199 @@
+"""`tlpipe report` and `tlpipe explain` on a run with hostile class names."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import tlpipe
+from tests.conftest import few
+from tlpipe.audit.document import Document
+from tlpipe.audit.sections import registry
+
+pytestmark = pytest.mark.slow
+
+EVIL = "<img src=x onerror=alert(1)>"
+SETTINGS = {
+    "backbone": {"resolution": 64},
+    "head": {"epochs": 4, "batch_size": 16, "learning_rate": 0.01},
+    "unfreeze": {"blocks": "none"},
+    "prepare": {"views": 1},
+    "evaluate": {"resamples": 200},
+}
+QUICK = "belief:\n  pictures: 4\n  steps: 4\nrobustness:\n  pictures: 8\n"
+
+
+@pytest.fixture(scope="module")
+def run(solar_cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    data = few(solar_cells, folder / "cells", 110)
+    (data / "defective").rename(data / EVIL)
+    (data / "functional").rename(data / "中文")
+    return tlpipe.finetune(data, out=folder / "run", quiet=True, **SETTINGS)
+
+
+@pytest.fixture
+def quick(tmp_path):
+    (tmp_path / "quick.yaml").write_text(QUICK)
+    return tmp_path / "quick.yaml"
+
+
+@pytest.fixture(scope="module")
+def reported(run, tmp_path_factory):
+    """The whole report, once."""
+    from rich.console import Console
+
+    from tlpipe.config.load import read_audit
+    from tlpipe.stages.audit import audit_run
+
+    file = tmp_path_factory.mktemp("config") / "quick.yaml"
+    file.write_text(QUICK)
+    return audit_run(run.folder, Console(quiet=True), settings=read_audit(file))
+
+
+def test_the_page_is_one_harmless_file(run, reported):
+    page = (run.folder / "report/index.html").read_text()
+    assert len(page) < 5_000_000
+    assert EVIL not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "中文" in page
+    assert not re.search(r"<script|<link|<iframe|javascript:", page)
+    # Nothing is fetched: every source is inside the file.
+    assert set(re.findall(r'src="(\w+:[^;]+)', page)) <= {"data:image/webp", "data:image/svg+xml"}
+    for name in registry.SECTIONS:
+        assert f'id="{name}"' in page
+    assert page.count("<img alt=") == page.count("<img ")
+    assert not (run.folder / "report/work").exists()
+
+
+def test_the_json_is_typed_and_the_same_again(run, reported, call, quick):
+    path = run.folder / "report/report.json"
+    first = path.read_bytes()
+    found = Document.model_validate_json(first)
+    assert [section.name for section in found.sections] == list(registry.SECTIONS)
+    assert found.head.classes == (EVIL, "中文")
+    assert found.verdict.conclusive
+    metrics = json.loads((run.folder / "metrics.json").read_text())["test"]
+    scores = found.sections[0].facts["scores"]
+    assert scores["accuracy"] == metrics["accuracy"]
+    assert scores["confusion"] == metrics["confusion"]
+    code, _, _ = call("report", run.folder, "--config", quick)
+    assert code == 0
+    assert path.read_bytes() == first
+
+
+def test_confidence_comes_from_the_validation_part(run, reported):
+    found = Document.model_validate_json((run.folder / "report/report.json").read_bytes())
+    facts = next(s for s in found.sections if s.name == "confidence").facts
+    assert facts["temperature"] == pytest.approx(facts["temperature_in_model"], rel=1e-2)
+    assert facts["after"]["log_loss"] > 0
+
+
+def test_a_stopped_report_goes_on(run, call, quick, monkeypatch):
+    def stop(subject):
+        raise KeyboardInterrupt
+
+    arguments = ("report", run.folder, "--config", quick, "--sections", "performance,fit")
+    with monkeypatch.context() as patched:
+        patched.setitem(registry.SECTIONS, "fit", stop)
+        code, _, shown = call(*arguments)
+    assert code == 130
+    assert "The same command again goes on" in shown
+    code, shown, _ = call(*arguments)
+    assert code == 0
+    assert "[1/2] performance (kept)" in shown
+    assert "[2/2] fit" in shown
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "options", "expected"),
+    [
+        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", ["--fail-on", "red"], 1),
+        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", [], 0),
+        ("performance: {recall_red: 0, recall_amber: 0, few: 5}", ["--fail-on", "red"], 0),
+        ("performance: {few: 1000}", ["--fail-on", "red"], 3),
+    ],
+)
+def test_exit_codes(run, call, tmp_path, thresholds, options, expected):
+    (tmp_path / "own.yaml").write_text(thresholds)
+    code, shown, problem = call(
+        "report",
+        run.folder,
+        "--sections",
+        "performance",
+        "--config",
+        tmp_path / "own.yaml",
+        *options,
+    )
+    assert code == expected, shown + problem
+    if expected == 3:
+        assert "too few" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sections", "performence"), ["did you mean 'performance'?"]),
+        (("--methods", "gradcm"), ["did you mean 'gradcam'?"]),
+        (("--config", "none.yaml"), ["none.yaml"]),
+        (("--config", "{file}"), ["performance.recal_red", "did you mean"]),
+    ],
+)
+def test_bad_options_are_one_message(run, call, tmp_path, options, words):
+    (tmp_path / "own.yaml").write_text("performance: {recal_red: 0.4}")
+    options = [option.format(file=tmp_path / "own.yaml") for option in options]
+    code, _, shown = call("report", run.folder, *options)
+    assert code == 2
+    for word in words:
+        assert word in shown
+
+
+def test_a_run_that_is_not_finished_is_refused(run, call, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(run.folder / "config.yaml", other)
+    code, _, shown = call("report", other)
+    assert code == 2
+    assert "not finished" in shown
+    assert "tlpipe run" in shown
+
+
+def test_explain_writes_a_panel_a_picture_and_names_the_broken(run, call, tmp_path):
+    from PIL import Image
+
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for file in sorted(
+        (run.folder.parent / "cells" / "中文").iterdir()
+    )[:2]:
+        shutil.copy(file, pictures)
+    (pictures / "torn.png").write_bytes(b"\x89PNG torn")
+    out = tmp_path / "out"
+    code, shown, problem = call(
+        "explain", run.folder, pictures, "--out", out, "--methods", "gradcam,occlusion"
+    )
+    assert code == 0
+    panels = sorted(out.iterdir())
+    assert len(panels) == 2
+    assert all(str(panel) in shown for panel in panels)
+    assert "1 of 3 files could not be read" in problem
+    assert "torn.png" in problem
+    image = np.asarray(Image.open(panels[0]))
+    assert image.shape[1] > 4 * 160
+    code, _, problem = call("explain", run.folder, pictures, "--against", "dog")
+    assert code == 2
+    assert "'dog' is unknown" in problem
+
+
+def test_calibrated_predictions_keep_the_class(run):
+    classifier = tlpipe.load(run.folder)
+    pictures = run.folder.parent / "cells" / "中文"
+    plain, honest = (classifier.predict(pictures, calibrated=c) for c in (False, True))
+    assert [p.label for p in plain] == [p.label for p in honest]
+    temperature = classifier.metadata.temperature
+    assert temperature != 1.0
+    for a, b in zip(plain[:5], honest[:5], strict=True):
+        odds = [np.log(p.probabilities[0] / p.probabilities[1]) for p in (a, b)]
+        assert odds[1] == pytest.approx(odds[0] / temperature, rel=1e-3)

@@ -1,0 +1,280 @@
+"""Where the data mislead the model: telling properties, weak slices, and each error's cause."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+
+import numpy as np
+
+from tlpipe.audit import errors_why
+from tlpipe.audit.chapter import Chapter
+from tlpipe.audit.finding import Finding, Gallery, Table
+from tlpipe.audit.gathered import Gathered, thumbnail
+from tlpipe.audit.properties import Separation, measure, separations
+from tlpipe.audit.slices import WeakSlice, categories, clusters, quarters, weak_slices
+from tlpipe.metrics.scores import softmax
+from tlpipe.metrics.temperature import fit_temperature
+
+_LISTED = 50
+# Separations weaker than this are not worth a line.
+_TELLING = 0.6
+_Q = 0.05
+
+
+def properties(data: Gathered, correct: np.ndarray) -> tuple[Chapter, dict[str, np.ndarray]]:
+    """What brightness, size and the like give away; the audited pictures' own beside it."""
+    subject, limits = data.subject, data.subject.settings.data
+    with subject.progress("measuring pictures") as advance:
+        parts = []
+        done = list(dict.fromkeys(data.part))
+        for number, part in enumerate(done, 1):
+            files = [data.files[i] for i in np.flatnonzero(data.part == part)]
+            parts.append(measure(subject.pictures(part), files))
+            advance(number, len(done))
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    audited = {name: value[data.audited] for name, value in values.items()}
+    # Of two classes one is the other's mirror.
+    asked = range(len(subject.names)) if len(subject.names) > 2 else (1,)
+    by_class = separations(values, {subject.names[c]: data.labels == c for c in asked})
+    by_error = separations(audited, {"wrong": ~correct})
+    told = [s for s in (*by_class, *by_error) if s.auc >= _TELLING and s.q <= _Q]
+    rows = tuple(
+        (
+            s.property,
+            "errors" if s in by_error else s.target,
+            "higher" if s.higher else "lower",
+            s.auc,
+            s.q,
+        )
+        for s in told
+    )
+    return Chapter(
+        findings=(
+            _class_finding(subject.names, by_class, limits.property_auc),
+            *_error_finding(by_error, limits.property_error_auc),
+        ),
+        facts={
+            "properties": {
+                "classes": [asdict(s) for s in by_class],
+                "errors": [asdict(s) for s in by_error],
+            }
+        },
+        tables=(
+            Table(
+                title="What properties of the file give away",
+                columns=("property", "tells", "is", "AUC", "q"),
+                rows=rows[:_LISTED],
+            ),
+        )
+        if rows
+        else (),
+    ), audited
+
+
+def _class_finding(names: tuple[str, ...], found: list[Separation], limit: float) -> Finding:
+    if not found or found[0].auc < limit or found[0].q > _Q:
+        best = f" (the best, {found[0].property}: AUC {found[0].auc:.2f})" if found else ""
+        return Finding(
+            name="data.properties",
+            level="green",
+            sentence=f"No simple property of a picture gives its class away{best}.",
+            weight=0.2,
+        )
+    best = found[0]
+    rest = f"'{names[0]}'" if len(names) == 2 else "the other classes"
+    return Finding(
+        name="data.properties",
+        level="amber",
+        sentence=f"{best.property[:1].upper() + best.property[1:]} alone tells '{best.target}' "
+        f"from {rest} with an AUC of {best.auc:.2f} ({'higher' if best.higher else 'lower'} in "
+        f"'{best.target}'): the model may have learned that instead of the thing itself.",
+        todo=f"check whether the classes were taken or saved in different ways, and gather "
+        f"pictures that do not differ in {best.property}",
+        weight=min(1.0, best.auc - 0.2),
+    )
+
+
+def _error_finding(found: list[Separation], limit: float) -> tuple[Finding, ...]:
+    if not found or found[0].auc < limit or found[0].q > _Q:
+        return ()
+    best = found[0]
+    how = "high" if best.higher else "low"
+    return (
+        Finding(
+            name="data.error_property",
+            level="amber",
+            sentence=f"Pictures it gets wrong stand out by {how} {best.property} (AUC "
+            f"{best.auc:.2f}).",
+            todo=f"gather training pictures of {how} {best.property}",
+            weight=min(1.0, best.auc - 0.2),
+        ),
+    )
+
+
+def slices(
+    data: Gathered, correct: np.ndarray, measured: dict[str, np.ndarray]
+) -> tuple[Chapter, list[WeakSlice]]:
+    """Kinds of pictures that the model is weak on."""
+    subject, limits = data.subject, data.subject.settings.data
+    files = [data.files[i] for i in np.flatnonzero(data.audited)]
+    searched = {
+        **quarters(measured),
+        **categories(files),
+        **clusters(data.features[data.audited], seed=subject.seed),
+    }
+    weak, tested = weak_slices(
+        correct, searched, least=limits.slice_pictures, rate=limits.slice_rate
+    )
+    where = np.flatnonzero(data.audited)
+    return Chapter(
+        findings=_slice_findings(weak, tested, float(correct.mean()), limits.slice_pictures),
+        facts={
+            "slices": {
+                "tested": tested,
+                "weak": [
+                    {key: value for key, value in asdict(s).items() if key != "rows"} for s in weak
+                ],
+            }
+        },
+        tables=(
+            Table(
+                title="Weak slices",
+                columns=("slice", "pictures", "accuracy", "from", "to", "the rest", "q"),
+                rows=tuple((s.name, s.n, s.accuracy, s.low, s.high, s.rest, s.q) for s in weak),
+            ),
+        )
+        if weak
+        else (),
+        galleries=tuple(
+            Gallery(
+                title=f"Weak slice: {s.name}",
+                note="Pictures of it that the model gets wrong.",
+                pictures=tuple(
+                    thumbnail(subject, [int(data.rows[where[i]])], data.files[where[i]].path)
+                    for i in s.rows[~correct[s.rows]][: limits.shown // 2]
+                ),
+            )
+            for s in weak[:3]
+        ),
+    ), weak
+
+
+def _slice_findings(
+    weak: list[WeakSlice], tested: int, accuracy: float, least: int
+) -> tuple[Finding, ...]:
+    if not tested:
+        return (
+            Finding(
+                name="data.slices",
+                level="info",
+                sentence=f"Too few pictures to search for weak slices: none has {least}.",
+                weight=0.1,
+            ),
+        )
+    if not weak:
+        return (
+            Finding(
+                name="data.slices",
+                level="green",
+                sentence=f"None of {tested} slices of the data is clearly worse than the rest.",
+                weight=0.2,
+            ),
+        )
+    worst = weak[0]
+    more = f"; {len(weak) - 1} more of {tested} slices are weak" if len(weak) > 1 else ""
+    return (
+        Finding(
+            name="data.slices",
+            level="amber",
+            sentence=f"On the slice “{worst.name}” ({worst.n} pictures) it is right "
+            f"{worst.accuracy:.0%} of the time ({worst.low:.0%} to {worst.high:.0%}), on the rest "
+            f"{worst.rest:.0%}{more}.",
+            todo="gather more training pictures of this kind",
+            weight=min(1.0, 0.4 + accuracy - worst.accuracy),
+        ),
+    )
+
+
+def errors(
+    data: Gathered,
+    correct: np.ndarray,
+    doubted: np.ndarray,
+    strange: np.ndarray,
+    weak: list[WeakSlice],
+    shortcut_rows: Collection[int],
+) -> Chapter:
+    """Each error of the audited part with its likely cause.
+
+    Args:
+        data: all parts.
+        correct: bool (m,), of the audited pictures.
+        doubted: bool (n,), of all pictures: the label is likely to be wrong.
+        strange: bool (n,): outliers.
+        weak: slices of the audited pictures.
+        shortcut_rows: rows of the manifest that hold a confirmed artefact.
+    """
+    subject, audited = data.subject, data.audited
+    temperature = fit_temperature(subject.labels("val"), subject.logits("val"))
+    p = softmax(subject.logits(subject.part) / temperature)
+    in_weak = np.zeros(len(correct), bool)
+    for one in weak:
+        in_weak[one.rows] = True
+    causes = errors_why.likely_causes(
+        ~correct,
+        label=doubted[audited],
+        shortcut=np.isin(data.rows[audited], list(shortcut_rows)),
+        outlier=strange[audited],
+        unsure=errors_why.ambiguous(p, margin=subject.settings.data.ambiguous_margin),
+        slice_=in_weak,
+    )
+    counted = errors_why.counts(causes)
+    labels, answers = data.labels[audited], p.argmax(axis=1)
+    paths = subject.paths(subject.part)
+    # The surest errors first: they have the most to say.
+    order = sorted(causes, key=lambda row: (-p[row].max(), row))
+    rows = tuple(
+        (
+            paths[row],
+            subject.names[labels[row]],
+            subject.names[answers[row]],
+            float(p[row].max()),
+            causes[row],
+        )
+        for row in order
+    )
+    return Chapter(
+        findings=(_cause_finding(counted),),
+        facts={"errors": {"causes": counted, "list": [list(row) for row in rows]}},
+        tables=(
+            Table(
+                title="Errors by likely cause",
+                columns=("cause", "errors", "meaning"),
+                rows=tuple((name, counted[name], why) for name, why in errors_why.CAUSES.items()),
+            ),
+            *(
+                [
+                    Table(
+                        title="Errors, the surest first",
+                        columns=("picture", "label", "answer", "confidence", "cause"),
+                        rows=rows[:_LISTED],
+                    )
+                ]
+                if rows
+                else []
+            ),
+        ),
+    )
+
+
+def _cause_finding(counted: dict[str, int]) -> Finding:
+    total = sum(counted.values())
+    said = [f"{count} {name}" for name, count in counted.items() if count]
+    return Finding(
+        name="data.errors",
+        level="info",
+        sentence=f"Of {total} errors, by likely cause: {', '.join(said)}."
+        if total
+        else "It makes no error on these pictures.",
+        weight=0.4,
+    )

@@ -1,0 +1,35 @@
+"""The report as a person reads it: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tlpipe.audit.document import Head
+from tlpipe.audit.finding import Cell, Section
+from tlpipe.audit.verdict import Verdict
+
+
+def html(head: Head, verdict: Verdict, sections: Sequence[Section]) -> str:
+    """The page; every name in it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("tlpipe.audit", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    # As pictures, because the same ids stand in several plots.
+    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
+    return environment.get_template("page.html.j2").render(
+        head=head, verdict=verdict, sections=sections
+    )
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""Section 7: what in the data misleads the model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from tlpipe.audit import data_quality, data_weakness
+from tlpipe.audit.finding import Section, ranked
+from tlpipe.audit.gathered import Gathered
+from tlpipe.audit.subject import Subject
+
+_DEFINITION = (
+    "Leaks: each held-out picture against its likes in the other parts, pixel by pixel after an "
+    "alignment. Wrong labels: confident learning; a linear classifier on the network's features, "
+    "trained on four fifths of all pictures, judges the rest, duplicates kept together; the label "
+    "quality is the margin by which the label wins, 0 to 1. A fine-tuned network has seen the "
+    "labels of its training pictures, so there some errors go unseen. Outliers: the mean distance "
+    "to the five nearest training pictures in the network's features, robust z of its logarithm. "
+    "Properties: area under the ROC curve. Weak slices: quarters of properties, what the manifest "
+    "says, and clusters of look-alikes; weak when the 95 % interval lies below the overall "
+    "accuracy and the test against the rest passes at a false discovery rate of 5 %. Each error "
+    "has the first cause that applies, in the order of the table."
+)
+_REFERENCE = (
+    "Northcutt et al. 2021 (confident learning); Sun et al. 2022 (nearest neighbours); Iglewicz "
+    "and Hoaglin 1993 (robust z); Wilson 1927; Benjamini and Hochberg 1995; Evangelidis and "
+    "Psarakis 2008 (alignment)"
+)
+
+
+def examine(subject: Subject, shortcut_rows: Collection[int] = ()) -> Section:
+    """Leaks, labels, outliers, balance, properties, weak slices, and each error's cause.
+
+    Args:
+        subject: what is audited.
+        shortcut_rows: rows of the manifest that hold an artefact which a counterfactual confirmed.
+    """
+    data = Gathered.of(subject)
+    correct = data.labels[data.audited] == subject.logits(subject.part).argmax(axis=1)
+    leaks = data_quality.leaks(data)
+    labels, check = data_quality.labels(data)
+    outliers, strange = data_quality.outliers(data)
+    properties, measured = data_weakness.properties(data, correct)
+    slices, weak = data_weakness.slices(data, correct, measured)
+    doubted = np.isin(np.arange(len(data.labels)), check.likely)
+    errors = data_weakness.errors(data, correct, doubted, strange, weak, shortcut_rows)
+    balance = data_quality.balance(data)
+    chapters = (leaks, labels, outliers, properties, slices, errors, balance)
+    return Section(
+        name="data",
+        title="Data",
+        findings=tuple(ranked(tuple(f for chapter in chapters for f in chapter.findings))),
+        definition=_DEFINITION,
+        reference=_REFERENCE,
+        facts={key: value for chapter in chapters for key, value in chapter.facts.items()},
+        tables=tuple(table for chapter in chapters for table in chapter.tables),
+        galleries=tuple(gallery for chapter in chapters for gallery in chapter.galleries),
+    )

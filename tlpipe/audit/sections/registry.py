@@ -1,0 +1,29 @@
+"""The sections in the order of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tlpipe.audit.finding import Section
+from tlpipe.audit.sections import (
+    belief,
+    confidence,
+    data,
+    fitting,
+    looks,
+    performance,
+    provenance,
+    robustness,
+)
+from tlpipe.audit.subject import Subject
+
+SECTIONS: dict[str, Callable[[Subject], Section]] = {
+    "performance": performance.examine,
+    "confidence": confidence.examine,
+    "looks": looks.examine,
+    "belief": belief.examine,
+    "data": data.examine,
+    "robustness": robustness.examine,
+    "fit": fitting.examine,
+    "provenance": provenance.examine,
+}

@@ -1,0 +1,214 @@
+"""Section 6: artefacts that give a class away, found in the data and confirmed on the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from tlpipe.audit.clues import Clue, Telling, search, strength
+from tlpipe.audit.counterfactual import Effect
+from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
+from tlpipe.audit.subject import Subject
+from tlpipe.audit.thumbnails import webp
+from tlpipe.config.audit import Shortcuts
+
+
+def examine(subject: Subject) -> Section:
+    """Searches training pictures for artefacts, and tries on held-out ones what they do."""
+    clues, telling = search(subject)
+    names = subject.names
+    return Section(
+        name="shortcuts",
+        title="Shortcuts",
+        findings=_findings(names, clues, telling),
+        definition=_definition(subject.settings.shortcuts),
+        reference=(
+            "Lapuschkin et al., Unmasking Clever Hans predictors and assessing what machines "
+            "really learn, 2019; Geirhos et al., Shortcut learning in deep neural networks, 2020; "
+            "Chang et al., Explaining image classifiers by counterfactual generation, 2019"
+        ),
+        facts={
+            "training_pictures": len(subject.labels("train")),
+            "held_out_pictures": sum(len(subject.labels(p)) for p in {"val", subject.part}),
+            "clues": [_facts(names, clue) for clue in clues],
+            "properties": [{**asdict(t), "label": names[t.label]} for t in telling],
+        },
+        tables=_tables(names, clues, telling),
+        galleries=tuple(_gallery(names, clue) for clue in clues),
+    )
+
+
+def _definition(limits: Shortcuts) -> str:
+    return (
+        "Searched for in the training pictures: small marks that recur in one class and hardly in "
+        "the others, a frame, a faint drawing over the whole picture, and a shift of the "
+        "brightness. Tried on held-out pictures: the mark is painted out, and the drop of the "
+        "class's lead (its score minus the best other, in logits) is compared with that after "
+        "painting out a random place of the same size in the same picture; then it is pasted into "
+        "pictures of other classes, and compared with a random piece pasted there. What covers "
+        "the whole picture is undone, and added, and compared with an equal change that leaves it "
+        "alone. Confirmed means: z of the paired difference at least "
+        f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g}, for a mark in one of "
+        "the two trials, for the others in both. What is not confirmed goes with the class in "
+        "the data, but the model does not hang on it. Not looked for: marks that change their "
+        "size from picture to picture, and what is natural and yet misleads, such as a background."
+    )
+
+
+def _findings(
+    names: tuple[str, ...], clues: list[Clue], telling: list[Telling]
+) -> tuple[Finding, ...]:
+    found = []
+    if not any(clue.confirmed for clue in clues):
+        found.append(
+            Finding(
+                name="shortcuts.none",
+                level="green",
+                sentence="No mark, frame, overlay or shift of brightness was found that the model "
+                "uses to tell a class.",
+                weight=0.4,
+            )
+        )
+    alike: dict[tuple, list[Clue]] = {}
+    for clue in clues:
+        alike.setdefault((clue.label, clue.kind, clue.confirmed), []).append(clue)
+    for number, group in enumerate(alike.values(), 1):
+        found.append(_finding(f"shortcuts.{number}", names[group[0].label], group))
+    for name in dict.fromkeys(names[t.label] for t in telling):
+        properties = [t.property for t in telling if names[t.label] == name]
+        found.append(
+            Finding(
+                name=f"shortcuts.properties.{name}",
+                level="info",
+                sentence=f"'{name}' can be told from the other classes by the whole picture's "
+                f"{_listed(properties)} alone. That may be its nature, or the way it was "
+                "photographed.",
+                weight=0.2,
+            )
+        )
+    return tuple(found)
+
+
+def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
+    """One of the strongest of some clues of one kind to one class."""
+    clue, more = clues[0], len(clues) - 1
+    rest = f" The table below has {more} more of the kind." if more else ""
+    seen = (
+        f"{clue.recurrence:.0%} of the held-out pictures of '{label}' have {clue.what}; of the "
+        f"others {clue.elsewhere:.1%}. "
+    )
+    if clue.confirmed:
+        return Finding(
+            name=name,
+            level="red",
+            sentence=f"The model uses an artefact to tell '{label}': "
+            + seen
+            + _effects(clue)
+            + rest,
+            todo=f"remove it from the pictures of '{label}' (crop, mask, or take them again), "
+            "train again, and test on pictures without it",
+            weight=0.9,
+        )
+    if not clue.removal.pictures:
+        checked = "No held-out picture was fit to try whether the model uses it."
+    else:
+        checked = "The model does not hang on it: " + _effects(clue)
+    return Finding(
+        name=name,
+        level="info",
+        sentence=f"An artefact goes with '{label}' in the data: " + seen + checked + rest,
+        todo=f"remove it from the pictures of '{label}' before it is learned",
+        weight=0.4,
+    )
+
+
+def _effects(clue: Clue) -> str:
+    out, into = ("painted out", "pasted") if clue.kind == "mark" else ("undone", "added")
+    return (
+        f"Where it is {out}, the class's lead falls by {clue.removal.drop:.1f} logits (z "
+        f"{clue.removal.z:.1f}) and {clue.removal.flips:.0%} of the decisions turn; {into} in "
+        f"other classes, it lifts this class by {-clue.pasting.drop:.1f} (z {-clue.pasting.z:.1f}) "
+        f"and turns {clue.pasting.flips:.0%}."
+    )
+
+
+def _facts(names: tuple[str, ...], clue: Clue) -> dict:
+    return {
+        "class": names[clue.label],
+        "kind": clue.kind,
+        "what": clue.what,
+        "confirmed": clue.confirmed,
+        "recurrence": clue.recurrence,
+        "elsewhere": clue.elsewhere,
+        "separation": clue.separation,
+        "place": clue.place,
+        "removal": clue.removal.facts(),
+        "pasting": clue.pasting.facts(),
+    }
+
+
+def _tables(names: tuple[str, ...], clues: list[Clue], telling: list[Telling]) -> tuple[Table, ...]:
+    tables = []
+    if clues:
+        tables.append(
+            Table(
+                title="What gives a class away, on held-out pictures",
+                columns=(
+                    "class",
+                    "what",
+                    "in the class",
+                    "elsewhere",
+                    "taken out: lead falls by",
+                    "z",
+                    "decisions turned",
+                    "put in: lead rises by",
+                    "z ",
+                    "decisions turned ",
+                    "the model uses it",
+                ),
+                rows=tuple(
+                    (
+                        names[clue.label],
+                        clue.what,
+                        clue.recurrence,
+                        clue.elsewhere,
+                        *_cells(clue.removal, 1),
+                        *_cells(clue.pasting, -1),
+                        "yes" if clue.confirmed else "no",
+                    )
+                    for clue in clues
+                ),
+            )
+        )
+    if telling:
+        tables.append(
+            Table(
+                title="Properties of the whole picture that tell a class (area under the ROC "
+                "curve; below 0.5 the class has less of it)",
+                columns=("class", "property", "training", "held out"),
+                rows=tuple((names[t.label], t.property, t.training, t.held_out) for t in telling),
+            )
+        )
+    return tuple(tables)
+
+
+def _cells(effect: Effect, sign: int) -> tuple[float | None, ...]:
+    if not effect.pictures:
+        return (None, None, None)
+    return (sign * effect.drop, sign * effect.z, effect.flips)
+
+
+def _gallery(names: tuple[str, ...], clue: Clue) -> Gallery:
+    name = names[clue.label]
+    return Gallery(
+        title=f"{name}: {clue.what}",
+        note=("Confirmed" if clue.confirmed else "Not confirmed")
+        + f": the larger effect on the class's lead is {strength(clue):.1f} logits.",
+        pictures=tuple(
+            Thumbnail(caption=caption, alt=f"{name}: {caption}", webp=webp(picture))
+            for caption, picture in clue.shown
+        ),
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,65 @@
+"""One picture with its attributions side by side, and the words above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from PIL import Image, ImageDraw, ImageFont
+
+from tlpipe.explain.overlay import overlay
+
+_GAP, _LINE, _TEXT = 6, 18, 13
+
+
+def panel(
+    picture: np.ndarray, attributions: Mapping[str, np.ndarray], lines: Sequence[str]
+) -> np.ndarray:
+    """The picture and one overlay an attribution, each under its title.
+
+    Args:
+        picture: uint8 (s, s, channels).
+        attributions: float (s, s) by title.
+        lines: text above, a line each; letters that the font lacks become '?'.
+
+    Returns:
+        uint8 (h, w, 3).
+    """
+    shown = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., [0, 0, 0]]
+    tiles = {"picture": shown, **{t: overlay(picture, a) for t, a in attributions.items()}}
+    side = max(picture.shape[0], 160)
+    width = len(tiles) * (side + _GAP) + _GAP
+    top = len(lines) * _LINE + _GAP
+    sheet = Image.new("RGB", (width, top + _LINE + side + _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), _font()
+    for number, line in enumerate(lines):
+        draw.text((_GAP, _GAP // 2 + number * _LINE), _drawable(line), "black", font)
+    for number, (title, tile) in enumerate(tiles.items()):
+        left = _GAP + number * (side + _GAP)
+        draw.text((left, top), _fitting(_drawable(title), side), "#555", font)
+        sheet.paste(
+            Image.fromarray(np.ascontiguousarray(tile)).resize((side, side)), (left, top + _LINE)
+        )
+    return np.asarray(sheet)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), _TEXT)
+
+
+@cache
+def _letters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
+
+
+def _drawable(text: str) -> str:
+    return "".join(c if ord(c) in _letters() and c.isprintable() else "?" for c in text)
+
+
+def _fitting(text: str, width: int) -> str:
+    while text and _font().getlength(text) > width:
+        text = text[:-2] + "…"
+    return text
