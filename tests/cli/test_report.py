@@ -108,24 +108,21 @@ def test_a_stopped_report_goes_on(run, call, quick, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "options", "expected"),
+    ("thresholds", "section", "gate", "expected"),
     [
-        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", ["--fail-on", "red"], 1),
-        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", [], 0),
-        ("performance: {recall_red: 0, recall_amber: 0, few: 5}", ["--fail-on", "red"], 0),
-        ("performance: {few: 1000}", ["--fail-on", "red"], 3),
+        ("fit: {gap_amber: 0, gap_red: 0, low: 1}", "fit", "amber", 1),
+        ("fit: {gap_amber: 1, gap_red: 1, low: 1}", "fit", "red", 0),
+        ("fit: {gap_amber: 1, gap_red: 1, low: 0}", "fit", "amber", 0),
+        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", "performance", "red", 1),
+        ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", "performance", None, 0),
+        ("performance: {few: 1000}", "performance", "red", 3),
     ],
 )
-def test_exit_codes(run, call, tmp_path, thresholds, options, expected):
+def test_exit_codes(run, call, tmp_path, thresholds, section, gate, expected):
     (tmp_path / "own.yaml").write_text(thresholds)
+    options = ["--fail-on", gate] if gate else []
     code, shown, problem = call(
-        "report",
-        run.folder,
-        "--sections",
-        "performance",
-        "--config",
-        tmp_path / "own.yaml",
-        *options,
+        "report", run.folder, "--sections", section, "--config", tmp_path / "own.yaml", *options
     )
     assert code == expected, shown + problem
     if expected == 3:
@@ -165,9 +162,7 @@ def test_explain_writes_a_panel_a_picture_and_names_the_broken(run, call, tmp_pa
 
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for file in sorted(
-        (run.folder.parent / "cells" / "中文").iterdir()
-    )[:2]:
+    for file in sorted((run.folder.parent / "cells" / "中文").iterdir())[:2]:
         shutil.copy(file, pictures)
     (pictures / "torn.png").write_bytes(b"\x89PNG torn")
     out = tmp_path / "out"

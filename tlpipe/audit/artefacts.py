@@ -8,6 +8,7 @@ for a counterfactual; each of the two has a control, an equal change that leaves
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -200,7 +201,7 @@ class Overlay:
     def find(
         cls, seen: Seen, drawings: dict[int, np.ndarray], labels: np.ndarray, label: int
     ) -> Overlay | None:
-        """The mean fine detail of the class minus that of the other classes.
+        """The usual fine detail of the class minus that of the other classes.
 
         None where the difference is more of the others' making than of the class's own.
         """
@@ -211,7 +212,7 @@ class Overlay:
         if (own * pattern).sum() <= (-rest * pattern).sum():
             return None
         drawing = drawings[label] - np.mean([drawings[other] for other in others], axis=0)
-        return cls(drawing.astype(np.float32), pattern.astype(np.float32))
+        return cls(_agreed(drawing), pattern.astype(np.float32))
 
     def scores(self, seen: Seen) -> np.ndarray:
         """float (n,): the pattern's scalar product with each picture's fine detail."""
@@ -222,33 +223,50 @@ class Overlay:
         return _plus(picture, -self.drawing)
 
     def unremoved(self, picture: np.ndarray) -> np.ndarray:
-        """The drawing subtracted in the wrong place."""
-        return _plus(picture, -self._displaced)
+        """A drawing of the same strength and fineness that shows nothing, subtracted."""
+        return _plus(picture, -self._scrambled)
 
     def added(self, picture: np.ndarray) -> np.ndarray:
         """The drawing added."""
         return _plus(picture, self.drawing)
 
     def unadded(self, picture: np.ndarray) -> np.ndarray:
-        """The drawing added upside down and mirrored."""
-        return _plus(picture, self._displaced)
+        """A drawing of the same strength and fineness that shows nothing, added."""
+        return _plus(picture, self._scrambled)
 
-    @property
-    def _displaced(self) -> np.ndarray:
-        return self.drawing[::-1, ::-1]
+    @cached_property
+    def _scrambled(self) -> np.ndarray:
+        """The drawing with the phases of noise: equal amplitudes at all frequencies.
+
+        The drawing itself at another place would not do: a network knows letters anywhere.
+        """
+        noise = np.random.default_rng(0).normal(size=self.drawing.shape[:2])
+        turns = np.fft.rfft2(noise)
+        turns /= np.abs(turns) + 1e-12
+        waves = np.fft.rfft2(self.drawing, axes=(0, 1)) * turns[..., None]
+        return np.fft.irfft2(waves, s=noise.shape, axes=(0, 1)).astype(np.float32)
 
 
 def drawings(pictures: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
-    """The mean fine detail of each class: float64 (s, s, channels) by label."""
+    """The median fine detail of each class, of its pictures by halves: float32 (2, s, s, channels).
+
+    Edges of what the pictures show lie elsewhere in each, and leave the median near zero.
+    """
     found = {}
     for label in np.unique(labels).tolist():
-        rows, total = np.flatnonzero(labels == label), 0.0
-        # A sum that grows: a class may be too large to hold.
-        for start in range(0, len(rows), 64):
-            details = each(_detail, pictures[rows[start : start + 64]])
-            total = total + np.sum(details, axis=0, dtype=np.float64)
-        found[label] = total / len(rows)
+        rows = np.flatnonzero(labels == label)
+        halves = [np.median(each(_detail, pictures[rows[i::2]]), axis=0) for i in (0, 1)]
+        found[label] = np.stack(halves).astype(np.float32)
     return found
+
+
+def _agreed(halves: np.ndarray) -> np.ndarray:
+    """The mean of two estimates (2, s, s, channels), damped where they do not agree (Wiener)."""
+    first, second = halves
+    middle = (first + second) / 2
+    common = cv2.boxFilter(first * second, -1, (5, 5)).reshape(middle.shape)
+    whole = cv2.boxFilter(middle * middle, -1, (5, 5)).reshape(middle.shape)
+    return middle * np.clip(common / (whole + 1e-6), 0, 1)
 
 
 def _tones(picture: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 # Held-out pictures of a class, and of the others, in which an artefact is counted, at most.
 _MATCHED = 200
+# z of a trial that agrees with one that is beyond doubt.
+_LEANS = 1.5
 _SHIFTS = ("brighter", "darker")
 _EDGES = ("the top", "the bottom", "the left", "the right")
 
@@ -222,10 +224,9 @@ def _whole(
 ) -> Clue:
     random = np.random.default_rng([subject.seed, label, 8])
     own, others = _sides(held.labels, label, random)
-    # What nearly all other pictures stay below; the clearest pictures of the class are tried.
+    # What nearly all other pictures stay below; tried on all that look more like it than most.
     threshold = np.quantile(scores[others], 0.95)
-    rows = own[np.argsort(-scores[own], kind="stable")]
-    rows = rows[: max(1, round(limits.recurrence * len(rows)))][: limits.pictures]
+    rows = own[scores[own] > np.median(scores[others])][: limits.pictures]
     targets = others[: limits.pictures]
 
     def compared(rows: np.ndarray, change: Change, control: Change) -> Effect:
@@ -253,7 +254,7 @@ def _whole(
         elsewhere=float((scores[others] > threshold).mean()),
         removal=removal,
         pasting=pasting,
-        confirmed=_lowers(removal, limits) and _raises(pasting, limits),
+        confirmed=_both_ways(removal, pasting, limits),
         shown=tuple(examples),
         separation=worst_auc(scores, held.labels, label),
     )
@@ -327,3 +328,10 @@ def _lowers(effect: Effect, limits: Shortcuts) -> bool:
 
 def _raises(effect: Effect, limits: Shortcuts) -> bool:
     return effect.raises(limits.removal_z, limits.margin_drop)
+
+
+def _both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
+    """One trial confirms it, and the other leans the same way."""
+    return (_lowers(removal, limits) and -pasting.z >= _LEANS) or (
+        _raises(pasting, limits) and removal.z >= _LEANS
+    )

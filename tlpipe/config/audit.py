@@ -40,10 +40,13 @@ class Looks(Settings):
 class Belief(Settings):
     """Whether attributions may be believed."""
 
-    pictures: Number = Field(16, description="pictures the tests are made on")
-    steps: Number = Field(16, description="steps of a deletion or insertion curve")
+    pictures: Annotated[int, Field(ge=2)] = Field(24, description="pictures the tests are made on")
+    steps: Number = Field(12, description="steps of a deletion or insertion curve")
     similarity: Share = Field(
         0.5, description="rank correlation with a randomised network above which a method fails"
+    )
+    gain_z: float = Field(
+        1.64, description="paired z of its gain over random places below which it fails"
     )
     stability: Share = Field(0.5, description="rank correlation under noise below which it fails")
 

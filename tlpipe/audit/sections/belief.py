@@ -21,9 +21,10 @@ def examine(subject: Subject) -> Section:
         definition=(
             f"On {tested['pictures']} pictures. Sanity: the map must change when the network's "
             f"weights are shuffled (rank correlation at most {limits.similarity:g}). Faithfulness: "
-            "hiding the hottest cells must lower the class's probability faster than hiding cells "
-            "at random (deletion), and showing them raise it faster (insertion); both are areas "
-            "under the curve, and one of the two must be met. Stability: faint noise must leave "
+            "hiding the hottest cells must lower the class's probability sooner than hiding cells "
+            "at random (deletion), and showing them raise it sooner (insertion); areas under the "
+            f"curves, the gain of both together with a paired z of at least {limits.gain_z:g}. "
+            "Stability: faint noise must leave "
             f"the map where it is (rank correlation at least {limits.stability:g})."
         ),
         reference="Adebayo et al. 2018; Petsiuk et al. 2018; Yeh et al. 2019",
@@ -36,6 +37,7 @@ def examine(subject: Subject) -> Section:
                     "with shuffled weights",
                     "deletion",
                     "insertion",
+                    "gain, z",
                     "under noise",
                     "verdict",
                 ),
@@ -56,30 +58,42 @@ def _rows(tested: dict) -> tuple:
     rows = [
         (
             METHODS[name].title,
-            *(result[key] for key in ("randomised", "deletion", "insertion", "stability")),
+            *(
+                result[key]
+                for key in ("randomised", "deletion", "insertion", "gain_z", "stability")
+            ),
             "passed" if result["believed"] else "failed",
         )
         for name, result in tested["methods"].items()
     ]
     chance = tested["random"]
-    baseline = ("random cells", None, chance["deletion"], chance["insertion"], None, "baseline")
+    baseline = (
+        "random cells",
+        None,
+        chance["deletion"],
+        chance["insertion"],
+        None,
+        None,
+        "baseline",
+    )
     return (*rows, baseline)
 
 
 def _finding(name: str, result: dict) -> Finding:
     title = METHODS[name].title
+    title = title[:1].upper() + title[1:]
     if result["believed"]:
         return Finding(
             name=f"belief.{name}",
             level="green",
-            sentence=f"{title} passed: it depends on what was learned, points at what the score "
-            "hangs on, and holds still under faint noise.",
+            sentence=f"{title} passed: it depends on what was learned, points at what the "
+            "score hangs on, and holds still under faint noise.",
             weight=0.2,
         )
     return Finding(
         name=f"belief.{name}",
         level="amber",
-        sentence=f"{title} failed: {'; '.join(result['failed'])}. Its pictures below are marked.",
+        sentence=f"{title} failed: {'; '.join(result['failed'])}. Its pictures are marked.",
         todo="do not conclude anything from this method here; choose another with --methods",
         weight=0.4,
     )

@@ -101,14 +101,14 @@ def _finding(subject: Subject, name: str, share: np.ndarray, trusted: bool) -> F
     limits, mean = subject.settings.looks, float(share.mean())
     title = METHODS[name].title
     where = (
-        f"{mean:.0%} of {title}'s attribution lies in the border, which is "
+        f"{mean:.0%} of the {title} attribution lies in the border, which is "
         f"{border_area(limits.border):.0%} of the picture."
     )
     if not trusted:
         return Finding(
             name=f"looks.{name}",
             level="info",
-            sentence=f"{where} {title} failed its tests, so this means little.",
+            sentence=f"{where} It failed its tests, so this means little.",
             weight=0.1,
         )
     outside = mean > limits.border_amber
