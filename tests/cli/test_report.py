@@ -111,7 +111,6 @@ def test_a_stopped_report_goes_on(run, call, quick, monkeypatch):
     ("thresholds", "section", "gate", "expected"),
     [
         ("fit: {gap_amber: 0, gap_red: 0, low: 1}", "fit", "amber", 1),
-        ("fit: {gap_amber: 1, gap_red: 1, low: 1}", "fit", "red", 0),
         ("fit: {gap_amber: 1, gap_red: 1, low: 0}", "fit", "amber", 0),
         ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", "performance", "red", 1),
         ("performance: {recall_red: 1.0, recall_amber: 1.0, few: 5}", "performance", None, 0),

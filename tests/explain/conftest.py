@@ -30,3 +30,25 @@ def flat():
     first = keras.initializers.GlorotUniform(seed=0)
     logits = keras.layers.Dense(5, name="logits", kernel_initializer=first)(x)
     return keras.Model(backbone.input, logits, name="flat")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Three convolutions of every fashion, for what does not hang on the network."""
+    picture = keras.Input((SIDE, SIDE, 3), dtype="float32", name="picture")
+    x = keras.layers.Rescaling(1 / 128, -1)(picture)
+    for number, width in enumerate((8, 16, 24)):
+        x = keras.layers.Conv2D(
+            width,
+            3,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seed=number),
+        )(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.ReLU(max_value=6)(x)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    first = keras.initializers.GlorotUniform(seed=9)
+    logits = keras.layers.Dense(5, name="logits", kernel_initializer=first)(pooled)
+    return keras.Model(picture, logits, name="tiny")

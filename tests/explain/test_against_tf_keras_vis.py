@@ -51,15 +51,15 @@ def test_grad_cam(flat, photographs, found):
     assert ours.max() > 0
 
 
-def test_every_class_and_the_contrast_of_two(flat, photographs):
-    network = Explained(flat)
+def test_every_class_and_the_contrast_of_two(tiny, photographs):
+    network = Explained(tiny)
     classes, others = np.array([0, 1, 2, 3]), np.array([4, 0, 1, 2])
     plain, minus = (network.passes(photographs, c) for c in (classes, others))
     both = network.passes(photographs, classes, against=others)
     np.testing.assert_allclose(
         both.gradients, plain.gradients - minus.gradients, atol=1e-5 * np.abs(plain.gradients).max()
     )
-    kernel, bias = flat.layers[-1].get_weights()
+    kernel, bias = tiny.layers[-1].get_weights()
     features = plain.maps.mean((1, 2))
     np.testing.assert_allclose(plain.logits, features @ kernel + bias, rtol=1e-3, atol=1e-5)
     # CAM in closed form: the dense kernel's column over the number of cells.
@@ -80,18 +80,18 @@ def test_grad_cam_plus_plus_of_one_place_is_grad_cam_up_to_scale():
     assert (np.delete(cam.ravel(), 5) == 0).all()
 
 
-def test_maps_do_not_depend_on_the_others_in_the_batch(flat, photographs):
-    network = Explained(flat)
+def test_maps_do_not_depend_on_the_others_in_the_batch(tiny, photographs):
+    network = Explained(tiny)
     alone = network.passes(photographs[2:3], np.array([1]))
     together = network.passes(photographs, np.array([0, 2, 1, 4]))
     np.testing.assert_allclose(alone.gradients[0], together.gradients[2], atol=1e-7)
 
 
-def test_a_frozen_copy_is_explained_and_the_model_left_alone(flat, photographs):
-    before = [keras.ops.convert_to_numpy(w).copy() for w in flat.weights]
-    trains = [layer.trainable for layer in flat.layers]
-    Explained(flat, None).passes(photographs)
-    Explained(flat, "guided").passes(photographs)
-    for a, b in zip(before, flat.weights, strict=True):
+def test_a_frozen_copy_is_explained_and_the_model_left_alone(tiny, photographs):
+    before = [keras.ops.convert_to_numpy(w).copy() for w in tiny.weights]
+    trains = [layer.trainable for layer in tiny.layers]
+    Explained(tiny, None).passes(photographs)
+    Explained(tiny, "guided").passes(photographs)
+    for a, b in zip(before, tiny.weights, strict=True):
         np.testing.assert_array_equal(a, keras.ops.convert_to_numpy(b))
-    assert trains == [layer.trainable for layer in flat.layers]
+    assert trains == [layer.trainable for layer in tiny.layers]

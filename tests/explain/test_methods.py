@@ -15,8 +15,8 @@ from tlpipe.explain.saliency import signed_integrated_gradients, smooth_gradient
 
 
 @pytest.fixture(scope="module")
-def network(flat):
-    return Explained(flat)
+def network(tiny):
+    return Explained(tiny)
 
 
 def test_every_method_gives_maps_of_the_pictures_size(network, photographs):
@@ -107,14 +107,14 @@ def test_deletion_and_insertion_tell_sense_from_noise():
     assert areas["sense", True] > areas["noise", True] + 0.1
 
 
-def test_a_shuffled_network_knows_nothing_and_leaves_the_real_one_alone(flat, photographs):
-    before = flat.predict_on_batch(photographs.astype("float32"))
-    blank = randomised(flat, seed=0)
-    again = randomised(flat, seed=0)
+def test_a_shuffled_network_knows_nothing_and_leaves_the_real_one_alone(tiny, photographs):
+    before = tiny.predict_on_batch(photographs.astype("float32"))
+    blank = randomised(tiny, seed=0)
+    again = randomised(tiny, seed=0)
     x = photographs.astype("float32")
     np.testing.assert_array_equal(blank.predict_on_batch(x), again.predict_on_batch(x))
     assert not np.allclose(blank.predict_on_batch(x), before)
-    np.testing.assert_array_equal(flat.predict_on_batch(x), before)
+    np.testing.assert_array_equal(tiny.predict_on_batch(x), before)
 
 
 def test_similarity_of_maps():

@@ -18,18 +18,18 @@ def pair(model, photographs):
 
 
 @pytest.fixture(scope="module")
-def nested(flat):
-    backbone = keras.Model(flat.input, flat.layers[-3].output)
+def nested(tiny):
+    backbone = keras.Model(tiny.input, tiny.layers[-3].output)
     x = keras.layers.GlobalAveragePooling2D()(backbone(backbone.input))
     dense = keras.layers.Dense(5, activation="softmax")
     model = keras.Model(backbone.input, dense(x))
-    dense.set_weights(flat.layers[-1].get_weights())
+    dense.set_weights(tiny.layers[-1].get_weights())
     return model
 
 
 @pytest.fixture(scope="module")
-def sequential(flat):
-    backbone = keras.Model(flat.input, flat.layers[-3].output)
+def sequential(tiny):
+    backbone = keras.Model(tiny.input, tiny.layers[-3].output)
     dense = keras.layers.Dense(5)
     model = keras.Sequential(
         [
@@ -40,22 +40,22 @@ def sequential(flat):
             keras.layers.Softmax(),
         ]
     )
-    dense.set_weights(flat.layers[-1].get_weights())
+    dense.set_weights(tiny.layers[-1].get_weights())
     return model
 
 
 @pytest.mark.parametrize("kind", ["nested", "sequential"])
-def test_shape_makes_no_difference(kind, request, flat, photographs):
+def test_shape_makes_no_difference(kind, request, tiny, photographs):
     model = request.getfixturevalue(kind)
-    for ours, expected in zip(pair(model, photographs), pair(flat, photographs), strict=True):
+    for ours, expected in zip(pair(model, photographs), pair(tiny, photographs), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_precision_makes_no_difference(policy, flat, photographs):
-    model = flatten(flat, change=lambda layer, config: {**config, "dtype": policy})
+def test_precision_makes_no_difference(policy, tiny, photographs):
+    model = flatten(tiny, change=lambda layer, config: {**config, "dtype": policy})
     assert model.get_layer("logits").compute_dtype == policy.removeprefix("mixed_")
-    for ours, expected in zip(pair(model, photographs), pair(flat, photographs), strict=True):
+    for ours, expected in zip(pair(model, photographs), pair(tiny, photographs), strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
@@ -67,13 +67,13 @@ def test_a_network_without_maps_is_refused():
         Explained(model)
 
 
-def test_the_last_map_stands_behind_norm_and_activation(flat):
-    tensor = last_map(flat)
-    assert tensor._keras_history.operation.name == flat.layers[-3].name
+def test_the_last_map_stands_behind_norm_and_activation(tiny):
+    tensor = last_map(tiny)
+    assert tensor._keras_history.operation.name == tiny.layers[-3].name
 
 
-def test_any_number_of_pictures(flat, photographs):
-    network = Explained(flat)
+def test_any_number_of_pictures(tiny, photographs):
+    network = Explained(tiny)
     many = np.concatenate([photographs] * 9)
     assert network.logits(many).shape == (36, 5)
     np.testing.assert_array_equal(network.logits(many)[32:], network.logits(photographs))

@@ -211,7 +211,10 @@ class Overlay:
         pattern = own - rest
         if (own * pattern).sum() <= (-rest * pattern).sum():
             return None
-        drawing = drawings[label] - np.mean([drawings[other] for other in others], axis=0)
+        # Weighted by how many pictures they have: a few are noise.
+        sizes = [(labels == other).sum() for other in others]
+        rest = np.average([drawings[other] for other in others], axis=0, weights=sizes)
+        drawing = (drawings[label] - rest).astype(np.float32)
         return cls(_agreed(drawing), pattern.astype(np.float32))
 
     def scores(self, seen: Seen) -> np.ndarray:
@@ -264,9 +267,9 @@ def _agreed(halves: np.ndarray) -> np.ndarray:
     """The mean of two estimates (2, s, s, channels), damped where they do not agree (Wiener)."""
     first, second = halves
     middle = (first + second) / 2
-    common = cv2.boxFilter(first * second, -1, (5, 5)).reshape(middle.shape)
-    whole = cv2.boxFilter(middle * middle, -1, (5, 5)).reshape(middle.shape)
-    return middle * np.clip(common / (whole + 1e-6), 0, 1)
+    common = cv2.boxFilter((first * second).mean(axis=2), -1, (5, 5))
+    whole = cv2.boxFilter((middle * middle).mean(axis=2), -1, (5, 5))
+    return middle * np.clip(common / (whole + 1e-6), 0, 1)[..., None]
 
 
 def _tones(picture: np.ndarray) -> np.ndarray:

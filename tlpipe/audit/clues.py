@@ -44,7 +44,8 @@ class Clue:
         label: the class.
         what: in words, what it is and where.
         recurrence, elsewhere: share of the held-out pictures of the class, and of the others,
-            that show it.
+            that show it; of an overlay or brightness, that lie above what 95 % of the others stay
+            below.
         removal: of taking it out of held-out pictures of the class.
         pasting: of putting it into held-out pictures of other classes.
         confirmed: whether the model uses it.
@@ -277,8 +278,8 @@ def _telling(limits: Shortcuts, train: Pictures, held: Pictures, classes: int) -
 
 def _described(artefact: Artefact) -> str:
     if isinstance(artefact, Shift):
-        direction = "brighter" if artefact.amount > 0 else "darker"
-        return f"a brightness that is {abs(artefact.amount):.0f} of 255 levels {direction}"
+        direction = "higher" if artefact.amount > 0 else "lower"
+        return f"a brightness {abs(artefact.amount):.0f} of 255 levels {direction}"
     if isinstance(artefact, Frame):
         edges = [name for name, deep in zip(_EDGES, artefact.depths, strict=True) if deep]
         along = "all edges" if len(edges) == len(_EDGES) else " and ".join(edges)

@@ -158,8 +158,10 @@ def pasting(
         label: the class whose margin is looked at.
         seed: of the controls.
     """
-    height, width = patch.shape[:2]
     size = pictures.shape[1]
+    # One that was seen at many places may have grown larger than a small picture.
+    patch = patch[:size, :size]
+    height, width = patch.shape[:2]
     changed, controls = [], []
     for i, (picture, corner) in enumerate(zip(pictures, corners, strict=True)):
         random = np.random.default_rng([seed, i])

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import jax
 import keras
+import numpy as np
+
+_SIZES = (1, 8, 32)
 
 
 def compiled(prefix: keras.Model, suffix: keras.Model, upstream: Callable) -> dict[str, Callable]:
@@ -39,8 +42,20 @@ def compiled(prefix: keras.Model, suffix: keras.Model, upstream: Callable) -> di
 
     run = jax.jit(run, static_argnames="to_pixels")
     return {
-        "maps": lambda x: maps(first, x),
-        "logits": lambda x: logits(first, second, x),
-        "features": lambda *arrays: run(first, second, *arrays, to_pixels=False),
-        "pixels": lambda *arrays: run(first, second, *arrays, to_pixels=True),
+        "maps": _padded(lambda x: maps(first, x)),
+        "logits": _padded(lambda x: logits(first, second, x)),
+        "features": _padded(lambda *arrays: run(first, second, *arrays, to_pixels=False)),
+        "pixels": _padded(lambda *arrays: run(first, second, *arrays, to_pixels=True)),
     }
+
+
+def _padded(function: Callable) -> Callable:
+    """``function`` with few shapes to compile: batches are filled up, and cut again."""
+
+    def call(*arrays):
+        n = len(arrays[0])
+        size = next((size for size in _SIZES if size >= n), n)
+        filled = [np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for a in arrays]
+        return jax.tree.map(lambda part: part[:n], function(*filled))
+
+    return call

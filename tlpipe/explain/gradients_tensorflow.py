@@ -18,12 +18,10 @@ def compiled(prefix: keras.Model, suffix: keras.Model, upstream: Callable) -> di
         seed = upstream(logits, classes, against)
         return logits, tape.gradient(logits, maps, output_gradients=seed)
 
-    @tf.function(jit_compile=False)
     def features(pictures, classes, against):
         maps = prefix(pictures, training=False)
         return maps, *backward_through_suffix(maps, classes, against)
 
-    @tf.function(jit_compile=False)
     def pixels(pictures, classes, against):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(pictures)
@@ -31,12 +29,17 @@ def compiled(prefix: keras.Model, suffix: keras.Model, upstream: Callable) -> di
         logits, seed = backward_through_suffix(maps, classes, against)
         return maps, logits, seed, tape.gradient(maps, pictures, output_gradients=seed)
 
-    def in_tensors(function):
-        return lambda *arrays: function(*map(tf.convert_to_tensor, arrays))
+    picture = tf.TensorSpec((None, *prefix.inputs[0].shape[1:]), tf.float32)
+    classes = tf.TensorSpec((None,), tf.int32)
 
-    forward = tf.function(lambda x: prefix(x, training=False), jit_compile=False)
-    logits = tf.function(
-        lambda x: suffix(prefix(x, training=False), training=False), jit_compile=False
-    )
-    named = {"maps": forward, "logits": logits, "features": features, "pixels": pixels}
-    return {name: in_tensors(function) for name, function in named.items()}
+    def compile_(function, *signature):
+        # One trace for any number of pictures. XLA on a CPU is slow on depthwise convolutions.
+        traced = tf.function(function, input_signature=signature, jit_compile=False)
+        return lambda *arrays: traced(*map(tf.convert_to_tensor, arrays))
+
+    return {
+        "maps": compile_(lambda x: prefix(x, training=False), picture),
+        "logits": compile_(lambda x: suffix(prefix(x, training=False), training=False), picture),
+        "features": compile_(features, picture, classes, classes),
+        "pixels": compile_(pixels, picture, classes, classes),
+    }

@@ -85,17 +85,14 @@ class Explained:
         found = []
         for start in range(0, len(pictures), BATCH):
             chunk = np.asarray(pictures[start : start + BATCH], "float32")
-            found.append(self._passes.logits(_filled(chunk))[: len(chunk)])
+            found.append(self._passes.logits(chunk))
         return np.concatenate(found)
 
     def maps(self, pictures: np.ndarray) -> np.ndarray:
         """The last feature map, float32 (n, h, w, c)."""
         chunks = range(0, len(pictures), BATCH)
         return np.concatenate(
-            [
-                self._passes.maps(_filled(chunk))[: len(chunk)]
-                for chunk in (np.asarray(pictures[i : i + BATCH], "float32") for i in chunks)
-            ]
+            [self._passes.maps(np.asarray(pictures[i : i + BATCH], "float32")) for i in chunks]
         )
 
     def passes(
@@ -115,17 +112,14 @@ class Explained:
             against: int (b,); the score is then ``classes`` less these: why this and not that.
             pixels: go back to the picture; else only to the last feature map.
         """
-        b = len(pictures)
-        wanted = np.full(BATCH, -1, "int32")
-        minus = np.full(BATCH, -1, "int32")
-        if classes is not None:
-            wanted[:b] = classes
-        if against is not None:
-            minus[:b] = against
+        nobody = np.full(len(pictures), -1, "int32")
         found = self._passes.run(
-            _filled(np.asarray(pictures, "float32")), wanted, minus, pixels=pixels
+            np.asarray(pictures, "float32"),
+            nobody if classes is None else np.asarray(classes, "int32"),
+            nobody if against is None else np.asarray(against, "int32"),
+            pixels=pixels,
         )
-        return Results(*(part[:b] for part in found))
+        return Results(*found)
 
 
 def last_map(model: keras.Model) -> keras.KerasTensor:
@@ -148,13 +142,6 @@ def last_map(model: keras.Model) -> keras.KerasTensor:
             todo="use a convolutional network: `tlpipe backbones`",
         )
     return maps[-1]
-
-
-def _filled(chunk: np.ndarray) -> np.ndarray:
-    """Full batches keep one compiled shape."""
-    if len(chunk) == BATCH:
-        return chunk
-    return np.concatenate([chunk, np.zeros((BATCH - len(chunk), *chunk.shape[1:]), chunk.dtype)])
 
 
 def _in_float32(layer: keras.Layer, config: dict[str, Any], *, is_end: bool) -> dict[str, Any]:

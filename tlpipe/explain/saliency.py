@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from tlpipe.explain.network import Explained, Results
+from tlpipe.explain.network import BATCH, Explained, Results
 
 Reduce = Literal["max", "mean", "keep"]
 
@@ -34,7 +35,7 @@ def smooth_gradient(
     pictures: np.ndarray,
     classes: np.ndarray,
     *,
-    samples: int = 16,
+    samples: int = 32,
     noise: float = 0.1,
     seed: int = 0,
 ) -> np.ndarray:
@@ -54,13 +55,12 @@ def smooth_gradient(
         float32 (b, s, s), 0 or more.
     """
     stream = np.random.default_rng(seed)
-    pictures = np.asarray(pictures, "float32")
-    spread = noise * np.ptp(pictures, axis=(1, 2, 3), keepdims=True)
-    total = np.zeros(pictures.shape, "float32")
-    for _ in range(samples):
-        noisy = pictures + spread * stream.standard_normal(pictures.shape, "float32")
-        total += np.abs(network.passes(noisy, classes).gradients)
-    return (total / samples).max(-1)
+    found = []
+    for picture, wanted in zip(np.asarray(pictures, "float32"), classes, strict=True):
+        spread = noise * np.ptp(picture)
+        noisy = spread * stream.standard_normal((samples, *picture.shape), "float32")
+        found.append(_mean(network, picture + noisy, wanted, np.abs).max(-1))
+    return np.stack(found)
 
 
 def integrated_gradients(
@@ -91,8 +91,24 @@ def signed_integrated_gradients(
     Their sum is the score of the picture less that of black, up to the error of the integral: the
     axiom of completeness.
     """
-    pictures = np.asarray(pictures, "float32")
-    total = np.zeros(pictures.shape, "float32")
-    for step in range(steps):
-        total += network.passes(pictures * ((step + 0.5) / steps), classes).gradients
-    return total * pictures / steps
+    way = ((np.arange(steps, dtype="float32") + 0.5) / steps)[:, None, None, None]
+    return np.stack(
+        [
+            picture * _mean(network, picture * way, wanted)
+            for picture, wanted in zip(np.asarray(pictures, "float32"), classes, strict=True)
+        ]
+    )
+
+
+def _mean(
+    network: Explained,
+    variants: np.ndarray,
+    wanted: int,
+    of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
+    """The mean gradient over variants of one picture, float32 (s, s, channels)."""
+    total = np.zeros(variants.shape[1:], "float32")
+    for start in range(0, len(variants), BATCH):
+        chunk = variants[start : start + BATCH]
+        total += of(network.passes(chunk, np.full(len(chunk), wanted)).gradients).sum(0)
+    return total / len(variants)

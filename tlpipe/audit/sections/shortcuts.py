@@ -92,10 +92,16 @@ def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
     """One of the strongest of some clues of one kind to one class."""
     clue, more = clues[0], len(clues) - 1
     rest = f" The table below has {more} more of the kind." if more else ""
-    seen = (
-        f"{clue.recurrence:.0%} of the held-out pictures of '{label}' have {clue.what}; of the "
-        f"others {clue.elsewhere:.1%}. "
-    )
+    if clue.kind in ("mark", "frame"):
+        seen = (
+            f"{clue.recurrence:.0%} of the held-out pictures of '{label}' have {clue.what}; of the "
+            f"others {clue.elsewhere:.1%}. "
+        )
+    else:
+        seen = (
+            f"held-out pictures of '{label}' are told from those of each other class (area under "
+            f"the ROC curve {clue.separation:.2f} or more) by {clue.what}. "
+        )
     if clue.confirmed:
         return Finding(
             name=name,
@@ -115,8 +121,8 @@ def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
     return Finding(
         name=name,
         level="info",
-        sentence=f"An artefact goes with '{label}' in the data: " + seen + checked + rest,
-        todo=f"remove it from the pictures of '{label}' before it is learned",
+        sentence=f"Something goes with '{label}' in the data: " + seen + checked + rest,
+        todo=f"if it does not belong to '{label}', remove it before a model learns it",
         weight=0.4,
     )
 
