@@ -17,8 +17,10 @@ which is counted in a column of its own.
 The network of the quick way is EfficientNet-Lite0, frozen, with a logistic regression on its pooled
 features written into tlpipe's own head; with --finetuned it is what `tlpipe finetune` makes in 4
 and 4 epochs. Both data sets are cut to squares first, so that no artefact is cropped away, and
-saved as PNG. Thresholds were fixed on the solar cells (four classes, by defect and by wafer) with
-the frozen network; the food photographs and the fine-tuned networks only report.
+saved as PNG. The limits on the model's answers were fixed on the solar cells (four classes, by
+defect and by wafer) with the frozen network. While the method was made, the food photographs were
+looked at too (how far marks stand out, how an overlay is best estimated), so that only the
+fine-tuned networks on them are altogether new to it.
 """
 
 import argparse
@@ -217,7 +219,7 @@ class Frozen:
         out.mkdir(parents=True)
         save(with_probabilities(model), out / "model.keras", about)
         run = Run(out, Pipeline(seed=seed, stages={}), Console(quiet=True))
-        return Subject(run, Classifier(out / "model.keras"), manifest, Audit(), out)
+        return Subject(run, Classifier(out / "model.keras"), manifest, Audit(), out, about={})
 
     def _features(self, manifest, changed: set[str]) -> np.ndarray:
         from tlpipe.data.loader import batches
@@ -255,7 +257,7 @@ class Finetuned:
         manifest = Manifest.read(run.path("manifest.csv"), root=folder)
         work = out / "report-work"
         work.mkdir()
-        return Subject(run, load(out), manifest, Audit(), work)
+        return Subject(run, load(out), manifest, Audit(), work, about={})
 
 
 def variants(base: Path, only: set[str]) -> list[tuple[str, str, int]]:

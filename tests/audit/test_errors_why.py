@@ -14,7 +14,7 @@ def causes_of(wrong, **signs):
     return likely_causes(np.asarray(wrong, bool), **given)
 
 
-@pytest.mark.parametrize(("sign", "cause"), zip(SIGNS, list(CAUSES), strict=False))
+@pytest.mark.parametrize(("sign", "cause"), list(zip(SIGNS, CAUSES, strict=False)))
 def test_each_sign_names_its_cause(sign, cause):
     assert causes_of([1, 1], **{sign: [0, 1]}) == {0: "unexplained", 1: cause}
 

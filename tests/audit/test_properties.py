@@ -55,7 +55,7 @@ def test_a_property_that_gives_a_class_away_is_found_with_its_direction(pieces):
     dark = np.zeros(60, bool)
     dark[::3] = True
     pictures = pieces.copy()
-    pictures[dark] //= 3
+    pictures[dark] //= 8
     values = measured(pictures)
     best = separations(values, {"night": dark})[0]
     assert (best.property, best.target, best.higher) in {

@@ -7,14 +7,12 @@ photographs. Here the crop is looked for first, so that the alignment starts nea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-SIDE = 128
+# Sides of the thumbnails; the finest is for look-alikes only.
+ROUGH, FINE, FINEST = 64, 128, 256
 FAR = np.inf
-_SMALL = SIDE // 2
 # Side of what is left by the crop: down to nine tenths, each step within the alignment's reach.
 _CROPS = (0.975, 0.95, 0.925, 0.9)
 # Measured at 64 px: copies correlate by .52 or more where they fit best, different photographs by
@@ -29,52 +27,46 @@ _FLAT = 2.0
 _LEAST_DETAIL = 8.0
 
 
-@dataclass(frozen=True)
-class Unlikeness:
+def thumbnail(gray: np.ndarray, side: int = FINE) -> np.ndarray:
+    """A gray uint8 (h, w) picture as uint8 (side, side), squashed."""
+    how = cv2.INTER_LINEAR if min(gray.shape) < side else cv2.INTER_AREA
+    return cv2.resize(gray, (side, side), interpolation=how)
+
+
+def unlikeness(a: np.ndarray, b: np.ndarray, side: int) -> list[float]:
     """What is left of one picture when the other is laid on it, as a share of its detail.
 
-    Attributes:
-        rough: at 64 pixels; infinite where no place is found.
-        fine: at 128 pixels; infinite where ``rough`` says enough.
-    """
-
-    rough: float
-    fine: float
-
-
-def thumbnail(gray: np.ndarray) -> np.ndarray:
-    """A gray uint8 (h, w) picture as uint8 (128, 128), squashed."""
-    how = cv2.INTER_LINEAR if min(gray.shape) < SIDE else cv2.INTER_AREA
-    return cv2.resize(gray, (SIDE, SIDE), interpolation=how)
-
-
-def unlikeness(a: np.ndarray, b: np.ndarray, side: int) -> Unlikeness:
-    """Compare two thumbnails; brightness and contrast may differ.
-
-    The place of the one in the other is found by normalised cross-correlation, and refined by
-    Evangelidis and Psarakis' method (2008).
+    Brightness and contrast may differ. The place of the one in the other is found by normalised
+    cross-correlation, and refined by Evangelidis and Psarakis' method (2008).
 
     Args:
-        a, b: uint8 (128, 128) of ``thumbnail``.
+        a, b: uint8 (s, s) of ``thumbnail``, s 128 or 256.
         side: the shorter side of the smaller picture in its file: there is no finer detail to
             compare than it holds.
+
+    Returns:
+        For 64 pixels, 128 and so on up to s. Infinite where no place is found, and from the size on
+        that says enough.
     """
+    sizes = [ROUGH << i for i in range(len(a).bit_length() - ROUGH.bit_length() + 1)]
     flat = [float(x.std()) < _FLAT for x in (a, b)]
     if any(flat):
         same = all(flat) and abs(float(a.mean()) - float(b.mean())) < _FLAT
-        return Unlikeness(0.0, 0.0) if same else Unlikeness(FAR, FAR)
-    small = [cv2.resize(x, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA) for x in (a, b)]
-    into_a, into_b = _place(*small), _place(*small[::-1])
+        return [0.0 if same else FAR] * len(sizes)
+    pairs = [[thumbnail(x, size) for x in (a, b)] for size in sizes]
+    into_a, into_b = _place(*pairs[0]), _place(*pairs[0][::-1])
     if into_b[0] > into_a[0]:
-        a, b, small, into_a = b, a, small[::-1], into_b
+        pairs, into_a = [pair[::-1] for pair in pairs], into_b
     correlation, warp = into_a
+    left = [FAR] * len(sizes)
     if correlation < _CORRELATION:
-        return Unlikeness(FAR, FAR)
-    rough, warp = _refined(*small, warp, side)
-    if rough > _LEFT:
-        return Unlikeness(rough, FAR)
-    warp[:, 2] *= SIDE / _SMALL
-    return Unlikeness(rough, _refined(a, b, warp, side)[0])
+        return left
+    for level, pair in enumerate(pairs):
+        left[level], warp = _refined(*pair, warp, side)
+        if left[level] > _LEFT:
+            break
+        warp = warp * np.array([[1, 1, 2]], np.float32)
+    return left
 
 
 def _place(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
@@ -93,8 +85,8 @@ def _place(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _detail(x: np.ndarray) -> np.ndarray:
     x = x.astype(np.float32)
-    side = _SMALL
-    return cv2.GaussianBlur(x, (0, 0), side / 192) - cv2.GaussianBlur(x, (0, 0), side / 48)
+    fine, coarse = (cv2.GaussianBlur(x, (0, 0), ROUGH / part) for part in (192, 48))
+    return fine - coarse
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -115,8 +107,8 @@ def _refined(a: np.ndarray, b: np.ndarray, warp: np.ndarray, side: int) -> tuple
 
 
 def _left(a: np.ndarray, b: np.ndarray, warp: np.ndarray) -> float:
-    """Root mean square of b less a, over b's detail, both smoothed at a 32nd of the side."""
-    shape, sigma = a.shape[::-1], len(a) / 32
+    """Root mean square of b less a, smoothed, over that of b less b smoothed."""
+    shape, sigma = a.shape[::-1], min(len(a) / 32, 4)
     how = cv2.WARP_INVERSE_MAP
     a = cv2.warpAffine(a, warp, shape, flags=cv2.INTER_LINEAR | how)
     inside = cv2.warpAffine(np.ones_like(b), warp, shape, flags=cv2.INTER_NEAREST | how)

@@ -20,8 +20,6 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 # Held-out pictures of a class, and of the others, in which an artefact is counted, at most.
 _MATCHED = 200
-# z of a trial that agrees with one that is beyond doubt.
-_LEANS = 1.5
 _SHIFTS = ("brighter", "darker")
 _EDGES = ("the top", "the bottom", "the left", "the right")
 
@@ -284,7 +282,7 @@ def _described(artefact: Artefact) -> str:
         edges = [name for name, deep in zip(_EDGES, artefact.depths, strict=True) if deep]
         along = "all edges" if len(edges) == len(_EDGES) else " and ".join(edges)
         return f"a frame of one colour along {along}"
-    return "a faint drawing over the whole picture"
+    return "the same drawing laid over all of them"
 
 
 def _where(patch: Patch) -> str:
@@ -333,6 +331,6 @@ def _raises(effect: Effect, limits: Shortcuts) -> bool:
 
 def _both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
     """One trial confirms it, and the other leans the same way."""
-    return (_lowers(removal, limits) and -pasting.z >= _LEANS) or (
-        _raises(pasting, limits) and removal.z >= _LEANS
+    return (_lowers(removal, limits) and -pasting.z >= limits.lean_z) or (
+        _raises(pasting, limits) and removal.z >= limits.lean_z
     )

@@ -21,6 +21,8 @@ Box = tuple[int, int, int, int]
 
 # Pictures below which nothing is concluded.
 FEW = 5
+# Logits: a standard error below this is luck, or a model that rounds.
+_ERROR = 0.01
 _AROUND = 2
 _TRIES = 50
 
@@ -33,7 +35,7 @@ class Effect:
         pictures: how many.
         drop: mean of margin after the control minus margin after the change, logits; negative
             where the change makes the class more likely.
-        z: that mean over its standard error.
+        z: that mean over its standard error, which counts as 0.01 logits at least.
         change: mean margin before minus after the change.
         control: mean margin before minus after the control.
         flips: share of all pictures whose decision for or against the class the change turns.
@@ -96,8 +98,7 @@ def effect(
     return Effect(
         pictures=n,
         drop=float(difference.mean()),
-        # Rounding alone must not make a difference of nothing look certain.
-        z=float(difference.mean() / max(error, 1e-6)),
+        z=float(difference.mean() / max(error, _ERROR)),
         change=float((start - change).mean()),
         control=float((start - control).mean()),
         flips=float(((start > 0) != (change > 0)).mean()),

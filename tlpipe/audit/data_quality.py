@@ -9,8 +9,9 @@ import numpy as np
 from tlpipe.audit.chapter import Chapter
 from tlpipe.audit.finding import Finding, Gallery, Level, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
-from tlpipe.audit.labels import LabelCheck, check_labels, group_numbers, out_of_fold
+from tlpipe.audit.labels import LabelCheck, check_labels
 from tlpipe.audit.leaks import Leak, find_leaks
+from tlpipe.audit.out_of_fold import group_numbers, out_of_fold
 from tlpipe.audit.outliers import neighbour_distance, robust_z
 from tlpipe.audit.subject import Subject
 
@@ -82,9 +83,9 @@ def _leak_finding(subject: Subject, found: list[Leak], leaked: int, total: int) 
     return Finding(
         name="data.leaks",
         level="red" if leaked > subject.settings.data.leak_red * total else "amber",
-        sentence=f"{leaked} of {total} {parts} pictures ({leaked / total:.1%}) are also in another "
-        f"part, the same file or a copy of it; {len(found)} such pairs in all. The scores are too "
-        "good by what was known beforehand.",
+        sentence=f"{leaked} of {total} {parts} pictures ({leaked / total:.1%}) lie in another part "
+        f"too, as the same file or a copy of it (pairs in all parts: {len(found)}). The scores are "
+        "too good by what was known beforehand.",
         todo="move both pictures of each pair to one part, and train again",
         weight=1.0,
     )
@@ -121,7 +122,7 @@ def labels(data: Gathered) -> tuple[Chapter, LabelCheck]:
         p = out_of_fold(
             data.features, data.labels, group_numbers(data.groups), len(names), seed=subject.seed
         )
-        check = check_labels(data.labels, p)
+        check = check_labels(data.labels, p, margin=subject.settings.data.label_margin)
         advance(1, 1)
     n, doubted = len(data.labels), check.likely
     turns = Counter((names[data.labels[i]], names[check.suggested[i]]) for i in doubted)
@@ -193,7 +194,10 @@ def outliers(data: Gathered) -> tuple[Chapter, np.ndarray]:
     subject, limits = data.subject, data.subject.settings.data
     z = _strangeness(data)
     strange = z > limits.outlier_z
-    order = [int(i) for i in np.argsort(-z, kind="stable") if strange[i]]
+    by_z = np.argsort(-z, kind="stable").tolist()
+    order = [i for i in by_z if strange[i]]
+    # Some are shown in any case: the order is surer than the line.
+    shown = by_z[: max(min(len(order), limits.shown), limits.shown // 2)]
     audited, total = int(strange[data.audited].sum()), int(data.audited.sum())
     share = audited / total
     title = {"test": "test", "val": "validation"}[subject.part]
@@ -208,8 +212,7 @@ def outliers(data: Gathered) -> tuple[Chapter, np.ndarray]:
                 name="data.outliers",
                 level="amber" if share > limits.outlier_share_amber else "green",
                 sentence=f"{audited} of {total} {title} pictures ({share:.1%}) are unlike anything "
-                f"it was trained on, and {len(order) - audited} of the other pictures are unlike "
-                "their fellows.",
+                f"it was trained on; of the other parts' pictures {len(order) - audited} are.",
                 todo="look at them: remove what does not belong, or gather more of its kind"
                 if share > limits.outlier_share_amber
                 else "",
@@ -226,10 +229,14 @@ def outliers(data: Gathered) -> tuple[Chapter, np.ndarray]:
         tables=(Table(title="Outliers", columns=columns, rows=rows[:_LISTED]),) if rows else (),
         galleries=_gallery(
             subject,
-            "Outliers, the strangest first",
+            "The strangest pictures",
             [
-                ([int(data.rows[i])], f"{row[0]}: {row[2]}, {row[1]}")
-                for i, row in zip(order, rows[: limits.shown], strict=False)
+                (
+                    [int(data.rows[i])],
+                    f"{data.files[i].path}: {subject.names[data.labels[i]]}, {data.part[i]}"
+                    + (", outlier" if strange[i] else ""),
+                )
+                for i in shown
             ],
         ),
     )
@@ -270,9 +277,8 @@ def balance(data: Gathered) -> Chapter:
             Finding(
                 name="data.balance",
                 level="amber" if amber else "green",
-                sentence=f"The largest class, '{largest[0]}', has {ratio:.1f} times as many "
-                f"training pictures as the smallest, '{smallest[0]}' ({largest[1]} and "
-                f"{smallest[1]}).",
+                sentence=f"The largest class, '{largest[0]}', has {largest[1]} training pictures, "
+                f"the smallest, '{smallest[0]}', {smallest[1]}: {ratio:.1f} times fewer.",
                 todo=advice if amber else "",
                 weight=0.3,
             ),

@@ -8,7 +8,7 @@ like it, by hash and by the network's features.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,23 +18,24 @@ from pathlib import Path
 
 import numpy as np
 
-from tlpipe.audit.alike import SIDE, Unlikeness, thumbnail, unlikeness
+from tlpipe.audit.alike import FAR, FINE, FINEST, thumbnail, unlikeness
 from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB, Pixels, gray
 from tlpipe.data.resize import coarsest
-from tlpipe.data.scan import PARTS, Progress
+from tlpipe.data.scan import PARTS, Picture, Progress
 from tlpipe.errors import DataError
 
 _BLOCK = 512
 # Thumbnails held at once: 16 KB each.
 _KEPT = 8192
-# What copies may leave (see ``Unlikeness.fine``): up to the first always, up to the second where
-# the picture's other look-alikes leave much more. Measured: 5 % crops, resized and recompressed,
-# leave .06 or less with few exceptions, different photographs .29 or more; of the solar cells most
-# alike, whose look-alikes leave .28 on median, copies .048 or less, different ones .043 or more.
-_LEAST, _MOST, _OF_OTHERS = 0.04, 0.1, 0.15
+# What copies may leave (see ``unlikeness``) at 128 px. Different photographs leave .29 or more.
+_FINE = 0.1
+# And at 256 px, where something else looks alike too. Of the solar cells most alike, different ones
+# leave .074 or more; copies cropped by 5 %, or compressed to quality 60, .047 or less; those below
+# 200 px, resized besides, .068.
+_FINEST, _FINEST_SMALL, _SMALL = 0.055, 0.07, 200
 _Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -157,34 +158,41 @@ def _same(
 
     @lru_cache(maxsize=_KEPT)
     def look(row: int) -> np.ndarray:
-        return _thumbnail(manifest, row, pixels)
+        return _thumbnail(manifest, row, pixels, FINE)
 
-    def compare(pair: tuple[int, int]) -> Unlikeness:
-        side = min(min(files[row].width, files[row].height) for row in pair)
-        return unlikeness(*map(look, pair), side)
+    def compare(pair: tuple[int, int]) -> list[float]:
+        return unlikeness(*map(look, pair), _side(files, pair))
 
-    found: list[Unlikeness] = []
+    found: list[list[float]] = []
     with ThreadPoolExecutor(usable_cores()) as pool:
         # In slices, so that Ctrl-C is not kept waiting.
         for start in range(0, len(pairs), _BLOCK):
             found += pool.map(compare, pairs[start : start + _BLOCK])
             if progress:
                 progress(len(found), len(pairs))
-    others = defaultdict(list)
-    for (held, _), unlike in zip(pairs, found, strict=True):
-        others[held].append(unlike.rough)
-    for (held, other), unlike in zip(pairs, found, strict=True):
-        usual = _OF_OTHERS * float(np.median(others[held]))
-        if unlike.fine <= min(max(usual, _LEAST), _MOST):
-            yield held, other
+    both = [(pair, *left) for pair, left in zip(pairs, found, strict=True)]
+    resembling = Counter(held for (held, _), rough, _ in both if rough < FAR)
+    for pair, _, left in both:
+        if left <= _FINE and resembling[pair[0]] > 1:
+            a, b = (_thumbnail(manifest, row, pixels, FINEST) for row in pair)
+            side = _side(files, pair)
+            same = unlikeness(a, b, side)[-1] <= (_FINEST_SMALL if side < _SMALL else _FINEST)
+        else:
+            same = left <= _FINE
+        if same:
+            yield pair
 
 
-def _thumbnail(manifest: Manifest, row: int, pixels: Pixels) -> np.ndarray:
-    """Gray uint8 (SIDE, SIDE), squashed."""
+def _side(files: Sequence[Picture], pair: tuple[int, int]) -> int:
+    return min(min(files[row].width, files[row].height) for row in pair)
+
+
+def _thumbnail(manifest: Manifest, row: int, pixels: Pixels, side: int) -> np.ndarray:
+    """Gray uint8 (side, side), squashed."""
     file = manifest.pictures[row]
     path = Path(manifest.root) / file.path
     try:
-        picture = pixels.decode(path.read_bytes(), coarsest(file.height, file.width, SIDE))
+        picture = pixels.decode(path.read_bytes(), coarsest(file.height, file.width, side))
     except (OSError, DecodeError) as error:
         raise DataError(
             f"Can't read the picture '{file.path}'.",
@@ -192,4 +200,4 @@ def _thumbnail(manifest: Manifest, row: int, pixels: Pixels) -> np.ndarray:
             cause=str(error),
             todo="put it back, or scan the folder again to set it aside",
         ) from error
-    return thumbnail(gray(picture))
+    return thumbnail(gray(picture), side)

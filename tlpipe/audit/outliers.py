@@ -45,7 +45,8 @@ def robust_z(distances: np.ndarray, usual: np.ndarray) -> np.ndarray:
     """How many robust standard deviations above the usual a distance is, float64 (n,).
 
     Distances are skewed, so their logarithms are compared: (x - median) / (1.4826 MAD), as Iglewicz
-    and Hoaglin (1993) advise, who call above 3.5 an outlier.
+    and Hoaglin (1993) advise, who call above 3.5 an outlier. That is careful: where the usual ones
+    differ much among themselves, some strangers stay below, though still above all others.
 
     Args:
         distances: float (n,), above 0 or 0.

@@ -23,7 +23,9 @@ class Performance(Settings):
 class Confidence(Settings):
     """How honest the probabilities are, after temperature scaling."""
 
-    ece_amber: Share = 0.05
+    ece_amber: Share = Field(
+        0.05, description="ECE above this, and above what chance would give, is amber"
+    )
     ece_red: Share = 0.15
 
 
@@ -56,6 +58,7 @@ class Shortcuts(Settings):
 
     removal_z: float = Field(3.0, description="paired z of inpainting the match, at least")
     margin_drop: float = Field(1.0, description="drop of the class margin, logits, at least")
+    lean_z: float = Field(1.5, description="z of the second trial of what covers the picture")
     recurrence: Share = Field(0.6, description="share of the class that shows the patch ...")
     elsewhere: Share = Field(1 / 64, description="... and of the other classes, at most")
     separation: Share = Field(
@@ -73,6 +76,9 @@ class Data(Settings):
     """Leaks, labels, outliers, properties, weak slices and the errors' causes."""
 
     leak_red: Share = Field(0.01, description="share of test pictures also in training")
+    label_margin: Share = Field(
+        0.5, description="by which another class must win for a label to be likely wrong"
+    )
     label_share_amber: Share = Field(0.01, description="share of likely wrong labels")
     label_share_red: Share = 0.08
     outlier_z: Annotated[float, Field(gt=0)] = Field(
@@ -101,7 +107,9 @@ class Robustness(Settings):
 
     pictures: Number = Field(64, description="pictures that are altered")
     drop_amber: Share = Field(0.05, description="loss of accuracy at middling severity")
-    drop_red: Share = 0.20
+    drop_red: Share = Field(
+        0.5, description="... and red: high, for not every change happens where it is used"
+    )
     significance: Share = Field(
         0.05, description="p value of the loss, above which it counts as chance"
     )

@@ -11,6 +11,7 @@ from tlpipe.audit.subject import Subject
 from tlpipe.metrics.scores import brier, ece, log_loss, predicted, softmax
 from tlpipe.metrics.temperature import fit_temperature
 
+_DRAWS = 200
 _WISHED = (0.9, 0.95, 0.98, 0.99)
 
 
@@ -24,23 +25,29 @@ def examine(subject: Subject) -> Section:
         title: {"ece": ece(labels, p), "brier": brier(labels, p), "log_loss": log_loss(labels, p)}
         for title, p in (("before", before), ("after", after))
     }
+    usual, most = _chance(after, subject.seed)
     thresholds = _thresholds(val_labels, softmax(val_logits / temperature), labels, after)
     right = predicted(after) == labels
     return Section(
         name="confidence",
         title="Confidence",
-        findings=(_calibration(subject, measured, temperature), *_abstaining(thresholds, right)),
+        findings=(
+            _calibration(subject, measured, temperature, usual, most),
+            *_abstaining(thresholds, right),
+        ),
         definition=(
             "ECE is the mean difference between confidence and accuracy over 15 bins of equal "
             "size. Temperature scaling divides the logits by one number, fitted on validation; "
             "`predict --calibrated` applies it. The thresholds are chosen on validation "
-            "pictures; what they give is measured on the others."
+            "pictures; what they give is measured on the others. What an honest model would show "
+            "comes from labels drawn from its own probabilities, 200 times."
         ),
         reference="Guo et al. 2017; Nixon et al. 2019; Brier 1950; Geifman and El-Yaniv 2017",
         facts={
             "temperature": temperature,
             "temperature_in_model": subject.classifier.metadata.temperature,
             **measured,
+            "ece_of_honest_model": {"mean": usual, "percentile_95": most},
             "thresholds": thresholds,
         },
         tables=(
@@ -76,15 +83,34 @@ def examine(subject: Subject) -> Section:
     )
 
 
-def _calibration(subject: Subject, measured: dict, temperature: float) -> Finding:
+def _chance(p: np.ndarray, seed: int) -> tuple[float, float]:
+    """Mean and 95th percentile of the ECE that honest probabilities show on so many pictures."""
+    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(73,)))
+    upto = p.cumsum(axis=1)
+    # The last sum may be a rounding error below 1.
+    upto[:, -1] = 1.0
+    drawn = [ece((stream.random((len(p), 1)) >= upto).sum(axis=1), p) for _ in range(_DRAWS)]
+    return float(np.mean(drawn)), float(np.percentile(drawn, 95))
+
+
+def _calibration(
+    subject: Subject, measured: dict, temperature: float, usual: float, most: float
+) -> Finding:
     limits, error = subject.settings.confidence, measured["after"]["ece"]
     level = "red" if error > limits.ece_red else "amber" if error > limits.ece_amber else "green"
+    if error <= most:
+        level = "green"
     bias = "too sure of itself" if temperature > 1 else "not sure enough"
+    sentence = (
+        f"Its confidence is off by {error:.1%} on average after temperature scaling "
+        f"({measured['before']['ece']:.1%} before; temperature {temperature:.2f}: it was {bias}). "
+        f"A perfectly honest model would show {usual:.1%} on so few pictures"
+    )
+    told = "which it can't be told from" if error <= most else "and hardly ever"
     return Finding(
         name="confidence.ece",
         level=level,
-        sentence=f"Its confidence is off by {error:.1%} on average after temperature scaling "
-        f"({measured['before']['ece']:.1%} before; temperature {temperature:.2f}: it was {bias}).",
+        sentence=f"{sentence}, {told}{'' if error <= most else f' more than {most:.1%}'}.",
         todo=""
         if level == "green"
         else "do not read its probabilities as frequencies; use `predict --calibrated`",

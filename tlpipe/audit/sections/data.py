@@ -13,15 +13,15 @@ from tlpipe.audit.subject import Subject
 
 _DEFINITION = (
     "Leaks: each held-out picture against its likes in the other parts, pixel by pixel after an "
-    "alignment. Wrong labels: confident learning; a linear classifier on the network's features, "
-    "trained on four fifths of all pictures, judges the rest, duplicates kept together; the label "
-    "quality is the margin by which the label wins, 0 to 1. A fine-tuned network has seen the "
-    "labels of its training pictures, so there some errors go unseen. Outliers: the mean distance "
-    "to the five nearest training pictures in the network's features, robust z of its logarithm. "
-    "Properties: area under the ROC curve. Weak slices: quarters of properties, what the manifest "
-    "says, and clusters of look-alikes; weak when the 95 % interval lies below the overall "
-    "accuracy and the test against the rest passes at a false discovery rate of 5 %. Each error "
-    "has the first cause that applies, in the order of the table."
+    "alignment. Wrong labels: confident learning; each picture's class is judged from the "
+    "network's features by all other pictures but its duplicates, and the label quality is the "
+    "probability that the label gets. A fine-tuned network has seen the labels of its training "
+    "pictures, so there some errors go unseen. Outliers: the mean distance to the five nearest "
+    "training pictures in the network's features, robust z of its logarithm. Properties: area "
+    "under the ROC curve. Weak slices: quarters of properties, what the manifest says, and "
+    "clusters of look-alikes; weak when the 95 % interval lies below the overall accuracy and the "
+    "test against the rest passes at a false discovery rate of 5 %. Each error has the first cause "
+    "that applies, in the order of the table."
 )
 _REFERENCE = (
     "Northcutt et al. 2021 (confident learning); Sun et al. 2022 (nearest neighbours); Iglewicz "

@@ -14,6 +14,7 @@ from tlpipe.audit.sections import (
     performance,
     provenance,
     robustness,
+    shortcuts,
 )
 from tlpipe.audit.subject import Subject
 
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Callable[[Subject], Section]] = {
     "confidence": confidence.examine,
     "looks": looks.examine,
     "belief": belief.examine,
+    "shortcuts": shortcuts.examine,
     "data": data.examine,
     "robustness": robustness.examine,
     "fit": fitting.examine,

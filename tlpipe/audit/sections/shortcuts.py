@@ -40,17 +40,18 @@ def examine(subject: Subject) -> Section:
 def _definition(limits: Shortcuts) -> str:
     return (
         "Searched for in the training pictures: small marks that recur in one class and hardly in "
-        "the others, a frame, a faint drawing over the whole picture, and a shift of the "
+        "the others, a frame, a drawing laid over all pictures, and a shift of the "
         "brightness. Tried on held-out pictures: the mark is painted out, and the drop of the "
         "class's lead (its score minus the best other, in logits) is compared with that after "
         "painting out a random place of the same size in the same picture; then it is pasted into "
         "pictures of other classes, and compared with a random piece pasted there. What covers "
         "the whole picture is undone, and added, and compared with an equal change that leaves it "
         "alone. Confirmed means: z of the paired difference at least "
-        f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g}, for a mark in one of "
-        "the two trials, for the others in both. What is not confirmed goes with the class in "
-        "the data, but the model does not hang on it. Not looked for: marks that change their "
-        "size from picture to picture, and what is natural and yet misleads, such as a background."
+        f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g} in one of the two "
+        "trials; of what covers the whole picture the other trial must point the same way (z at "
+        f"least {limits.lean_z:g}). What is not confirmed goes with the class in the data, but the "
+        "model does not hang on it. Not looked for: marks that change their size from picture to "
+        "picture, and what is natural and yet misleads, such as a background."
     )
 
 
@@ -128,13 +129,22 @@ def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
 
 
 def _effects(clue: Clue) -> str:
-    out, into = ("painted out", "pasted") if clue.kind == "mark" else ("undone", "added")
+    out, into = ("painted out", "pasted into") if clue.kind == "mark" else ("undone", "added to")
     return (
-        f"Where it is {out}, the class's lead falls by {clue.removal.drop:.1f} logits (z "
-        f"{clue.removal.z:.1f}) and {clue.removal.flips:.0%} of the decisions turn; {into} in "
-        f"other classes, it lifts this class by {-clue.pasting.drop:.1f} (z {-clue.pasting.z:.1f}) "
-        f"and turns {clue.pasting.flips:.0%}."
+        f"where it is {out}, the class's lead changes by {_signed(-clue.removal.drop)} logits (z "
+        f"{_signed(-clue.removal.z)}) and {clue.removal.flips:.0%} of the decisions turn; {into} "
+        f"other classes, it changes this class's lead by {_signed(-clue.pasting.drop)} logits (z "
+        f"{_signed(-clue.pasting.z)}) and turns {clue.pasting.flips:.0%}."
     )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
+def _signed(value: float) -> str:
+    # Adding zero takes the sign from a rounded -0.0.
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _facts(names: tuple[str, ...], clue: Clue) -> dict:
