@@ -31,7 +31,7 @@ def read(root: Path) -> tuple[np.ndarray, list, np.ndarray]:
     """Features (n, d), the manifest's rows, and the numbers of their groups."""
     import keras
 
-    from tlpipe.audit.out_of_fold import group_numbers
+    from tlpipe.audit.evidence.out_of_fold import group_numbers
     from tlpipe.backbones.build import build
     from tlpipe.data.duplicates import find_duplicates
     from tlpipe.data.folder import list_folder
@@ -104,8 +104,8 @@ def logistic(x, labels, groups, classes: int, seed: int) -> np.ndarray:
 
 
 def once(features: np.ndarray, names: np.ndarray, groups: np.ndarray, seed: int) -> dict:
-    from tlpipe.audit.labels import check_labels
-    from tlpipe.audit.out_of_fold import out_of_fold
+    from tlpipe.audit.evidence.labels import check_labels
+    from tlpipe.audit.evidence.out_of_fold import out_of_fold
 
     classes, right = np.unique(names, return_inverse=True)
     stream = np.random.default_rng(seed)

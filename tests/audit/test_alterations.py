@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.data.odd_files import tiles
-from tlpipe.audit.alterations import ALTERATIONS, SEVERITIES
-from tlpipe.audit.remedies import remedy, taught_by
+from tlpipe.audit.evidence.alterations import ALTERATIONS, SEVERITIES
+from tlpipe.audit.evidence.remedies import remedy, taught_by
 from tlpipe.data.presets import preset
 
 

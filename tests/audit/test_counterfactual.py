@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from tlpipe.audit import counterfactual
-from tlpipe.audit.counterfactual import effect, elsewhere, inpainted, margin, pasted
+from tlpipe.audit.evidence import counterfactual
+from tlpipe.audit.evidence.counterfactual import effect, elsewhere, inpainted, margin, pasted
 
 SIZE = 64
 BOX = (4, 40, 20, 58)

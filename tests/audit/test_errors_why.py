@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlpipe.audit.errors_why import CAUSES, ambiguous, counts, likely_causes
+from tlpipe.audit.evidence.errors_why import CAUSES, ambiguous, counts, likely_causes
 
 SIGNS = ("label", "shortcut", "outlier", "unsure", "slice_")
 

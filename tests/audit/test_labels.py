@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tlpipe.audit import out_of_fold as module
-from tlpipe.audit.labels import check_labels
-from tlpipe.audit.out_of_fold import group_numbers, out_of_fold
+from tlpipe.audit.evidence import out_of_fold as module
+from tlpipe.audit.evidence.labels import check_labels
+from tlpipe.audit.evidence.out_of_fold import group_numbers, out_of_fold
 
 
 @pytest.fixture(scope="module")

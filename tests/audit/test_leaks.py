@@ -8,8 +8,8 @@ import pytest
 from skimage import data as skimage_data
 
 from tests.data.odd_files import encoded, put, tiles
-from tlpipe.audit.alike import thumbnail, unlikeness
-from tlpipe.audit.leaks import find_leaks
+from tlpipe.audit.evidence.alike import thumbnail, unlikeness
+from tlpipe.audit.evidence.leaks import find_leaks
 from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import gray

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tests.data.odd_files import tiles
-from tlpipe.audit.outliers import neighbour_distance, robust_z
+from tlpipe.audit.evidence.outliers import neighbour_distance, robust_z
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import skimage.data
 from sklearn.datasets import load_sample_images
 
-from tlpipe.audit import patches
+from tlpipe.audit.evidence import patches
 
 SIZE, EACH, COIN = 72, 36, 18
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.data.odd_files import encoded, tiles
-from tlpipe.audit.properties import measure, separations
+from tlpipe.audit.evidence.properties import measure, separations
 from tlpipe.data.scan import Picture
 
 

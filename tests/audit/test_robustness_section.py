@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.audit.digits_subject import Subject, lay_out
-from tlpipe.audit.alterations import ALTERATIONS
+from tlpipe.audit.evidence.alterations import ALTERATIONS
 from tlpipe.audit.sections.robustness import examine
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import fisher_exact
 from sklearn.datasets import load_digits
 
-from tlpipe.audit.slices import categories, clusters, quarters, weak_slices
+from tlpipe.audit.evidence.slices import categories, clusters, quarters, weak_slices
 from tlpipe.data.scan import Picture
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from tlpipe.audit.artefacts import Frame, Overlay, Shift, drawings, see
-from tlpipe.audit.statistics import auc, measure, worst_auc
+from tlpipe.audit.evidence.artefacts import Frame, Overlay, Shift, drawings, see
+from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
 
 SIZE, EACH = 64, 30
 LABELS = np.arange(3 * EACH) // 2 % 3

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tlpipe.audit import counterfactual, patches
-from tlpipe.audit.artefacts import Artefact, Frame, Overlay, Shift, drawings, see
-from tlpipe.audit.counterfactual import Effect
-from tlpipe.audit.patches import Patch
-from tlpipe.audit.statistics import auc, measure, worst_auc
+from tlpipe.audit.evidence import counterfactual, patches
+from tlpipe.audit.evidence.artefacts import Artefact, Frame, Overlay, Shift, drawings, see
+from tlpipe.audit.evidence.counterfactual import Effect
+from tlpipe.audit.evidence.patches import Patch
+from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
 from tlpipe.audit.subject import Subject
 from tlpipe.config.audit import Shortcuts
 

@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from tlpipe.audit.chapter import Chapter
+from tlpipe.audit.evidence.labels import LabelCheck, check_labels
+from tlpipe.audit.evidence.leaks import Leak, find_leaks
+from tlpipe.audit.evidence.out_of_fold import group_numbers, out_of_fold
+from tlpipe.audit.evidence.outliers import neighbour_distance, robust_z
 from tlpipe.audit.finding import Finding, Gallery, Level, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
-from tlpipe.audit.labels import LabelCheck, check_labels
-from tlpipe.audit.leaks import Leak, find_leaks
-from tlpipe.audit.out_of_fold import group_numbers, out_of_fold
-from tlpipe.audit.outliers import neighbour_distance, robust_z
 from tlpipe.audit.subject import Subject
 
 # Rows of a table, and of a list in the facts, at most.

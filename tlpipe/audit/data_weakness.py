@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from tlpipe.audit import errors_why
 from tlpipe.audit.chapter import Chapter
+from tlpipe.audit.evidence import errors_why
+from tlpipe.audit.evidence.properties import Separation, measure, separations
+from tlpipe.audit.evidence.slices import WeakSlice, categories, clusters, quarters, weak_slices
 from tlpipe.audit.finding import Finding, Gallery, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
-from tlpipe.audit.properties import Separation, measure, separations
-from tlpipe.audit.slices import WeakSlice, categories, clusters, quarters, weak_slices
 from tlpipe.metrics.scores import softmax
 from tlpipe.metrics.temperature import fit_temperature
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binomtest
 
-from tlpipe.audit.alterations import ALTERATIONS, SEVERITIES, Alteration
+from tlpipe.audit.evidence.alterations import ALTERATIONS, SEVERITIES, Alteration
+from tlpipe.audit.evidence.remedies import remedy, taught_by
 from tlpipe.audit.finding import Figure, Finding, Section, Table
-from tlpipe.audit.remedies import remedy, taught_by
 from tlpipe.audit.severities import severities
 from tlpipe.audit.subject import Subject
 from tlpipe.data.augment import load as load_augmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from tlpipe.audit.clues import Clue, Telling, search, strength
-from tlpipe.audit.counterfactual import Effect
+from tlpipe.audit.evidence.counterfactual import Effect
 from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
 from tlpipe.audit.subject import Subject
 from tlpipe.audit.thumbnails import webp
@@ -136,10 +136,6 @@ def _effects(clue: Clue) -> str:
         f"other classes, it changes this class's lead by {_signed(-clue.pasting.drop)} logits (z "
         f"{_signed(-clue.pasting.z)}) and turns {clue.pasting.flips:.0%}."
     )
-
-
-def _capital(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]
 
 
 def _signed(value: float) -> str:

@@ -2,8 +2,8 @@
 
 The scan keeps duplicates on one side. What is found here lay there in folders of the user's own, or
 escaped the scan, whose search is made for many pictures. Here only pairs across the split count, so
-that each held-out picture can be compared more thoroughly (``tlpipe.audit.alike``) with those most
-like it, by hash and by the network's features.
+that each held-out picture can be compared more thoroughly (``alike``) with those most like it, by
+hash and by the network's features.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlpipe.audit.alike import FAR, FINE, FINEST, thumbnail, unlikeness
+from tlpipe.audit.evidence.alike import FAR, FINE, FINEST, thumbnail, unlikeness
 from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.manifest import Manifest

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tlpipe.audit.statistics import each, each_array, edge_strips
+from tlpipe.audit.evidence.statistics import each, each_array, edge_strips
 from tlpipe.data.pixels import gray
 
 _TONES = (0.1, 1, 5, 25, 50, 75, 95, 99)
