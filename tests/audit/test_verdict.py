@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tlpipe.audit.document import Document, Head, document
 from tlpipe.audit.finding import Finding, Section, Table
 from tlpipe.audit.page import html
-from tlpipe.audit.sections.looks import border_area, border_share
+from tlpipe.audit.sections.looks import border_area, border_share, worst_classes
 from tlpipe.audit.thumbnails import webp
 from tlpipe.audit.verdict import verdict
 
@@ -100,3 +100,11 @@ def test_thumbnails_are_small_webp():
     image = Image.open(BytesIO(data))
     assert image.format == "WEBP"
     assert image.size == (25, 50)
+
+
+def test_of_many_classes_those_found_least_often_are_shown():
+    labels = np.repeat(np.arange(4), 5)
+    answers = labels.copy()
+    answers[5:9], answers[15] = 0, 0
+    assert worst_classes(labels, answers, 5, 2) == [1, 3]
+    assert worst_classes(labels, answers, 5, 9) == [0, 1, 2, 3, 4]

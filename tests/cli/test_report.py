@@ -11,6 +11,7 @@ import tlpipe
 from tests.conftest import few
 from tlpipe.audit.document import Document
 from tlpipe.audit.sections import registry
+from tlpipe.explain.methods import METHODS
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +90,15 @@ def test_confidence_comes_from_the_validation_part(run, reported):
     facts = next(s for s in found.sections if s.name == "confidence").facts
     assert facts["temperature"] == pytest.approx(facts["temperature_in_model"], rel=1e-2)
     assert facts["after"]["log_loss"] > 0
+
+
+def test_help_names_every_section_and_method():
+    from tlpipe.cli import explain, report
+
+    methods = f"Methods: {', '.join(METHODS)}."
+    for command in (report, explain):
+        assert methods in " ".join(command.EPILOG.split())
+    assert f"Sections: {', '.join(registry.SECTIONS)}." in " ".join(report.EPILOG.split())
 
 
 def test_a_stopped_report_goes_on(run, call, quick, monkeypatch):

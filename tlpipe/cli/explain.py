@@ -19,6 +19,9 @@ tlpipe explain runs/photos-2026-01-31 picture.jpg
 tlpipe explain RUN new_pictures/ --methods gradcam,saliency,occlusion --out panels/
 
 tlpipe explain RUN cell.png --against functional
+
+Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated, scorecam,
+occlusion.
 """
 
 

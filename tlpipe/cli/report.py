@@ -21,6 +21,11 @@ tlpipe report RUN --fail-on red && deploy
 
 tlpipe report RUN --sections performance,shortcuts --methods gradcam,saliency,occlusion
 
+Sections: performance, confidence, looks, belief, shortcuts, data, robustness, fit, provenance.
+
+Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated, scorecam,
+occlusion.
+
 Exit code: 0 passed, 1 the gate of --fail-on failed, 2 bad input, 3 too few pictures to judge.
 """
 

@@ -33,6 +33,7 @@ class Looks(Settings):
     """Where the attribution lies."""
 
     examples: Number = Field(3, description="pictures of a kind shown for each class")
+    classes: Number = Field(16, description="classes shown, those found least often")
     border: Share = Field(0.1, description="width of the border, as a share of the side")
     border_amber: Share = Field(
         0.6, description="share of the attribution in the border above which it is amber"

@@ -28,9 +28,10 @@ def examine(subject: Subject) -> Section:
     shares = {
         name: border_share(maps, subject.settings.looks.border) for name, maps in found.items()
     }
+    classes = worst_classes(labels, answers, len(subject.names), subject.settings.looks.classes)
     chosen = {
         (c, kind): _choose(kind, labels, answers, p, c, subject.settings.looks.examples)
-        for c in range(len(subject.names))
+        for c in classes
         for kind in _KINDS
     }
     return Section(
@@ -74,7 +75,7 @@ def examine(subject: Subject) -> Section:
             ),
         ),
         galleries=(
-            _mean_maps(subject, found, answers),
+            _mean_maps(subject, classes, found, answers),
             *(
                 _gallery(subject, c, kind, rows, pictures, found, labels, answers, p, trusted)
                 for (c, kind), rows in chosen.items()
@@ -123,6 +124,20 @@ def _finding(subject: Subject, name: str, share: np.ndarray, trusted: bool) -> F
     )
 
 
+def worst_classes(labels: np.ndarray, answers: np.ndarray, k: int, most: int) -> list[int]:
+    """The classes found least often, in their own order: a page has no room for hundreds.
+
+    Args:
+        labels, answers: int (n,), 0..k-1.
+        k: classes in all; one without pictures comes last.
+        most: how many are wanted.
+    """
+    recall = [
+        float((answers[labels == c] == c).mean()) if (labels == c).any() else 2.0 for c in range(k)
+    ]
+    return sorted(np.argsort(recall, kind="stable")[:most].tolist())
+
+
 def _choose(kind, labels, answers, p, c, examples) -> np.ndarray:
     mine = labels == c
     top = p.max(axis=1)
@@ -156,9 +171,12 @@ def _gallery(subject, c, kind, rows, pictures, found, labels, answers, p, truste
     return Gallery(title=f"'{subject.names[c]}': {kind}", pictures=tuple(shown))
 
 
-def _mean_maps(subject: Subject, found: dict[str, np.ndarray], answers: np.ndarray) -> Gallery:
+def _mean_maps(
+    subject: Subject, classes: list[int], found: dict[str, np.ndarray], answers: np.ndarray
+) -> Gallery:
     shown = []
-    for c, name in enumerate(subject.names):
+    for c in classes:
+        name = subject.names[c]
         if not (answers == c).any():
             continue
         for method, maps in found.items():
