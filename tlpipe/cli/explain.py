@@ -20,8 +20,8 @@ tlpipe explain RUN new_pictures/ --methods gradcam,saliency,occlusion --out pane
 
 tlpipe explain RUN cell.png --against functional
 
-Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated, scorecam,
-occlusion.
+Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated,
+scorecam, occlusion.
 """
 
 

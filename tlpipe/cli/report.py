@@ -23,8 +23,8 @@ tlpipe report RUN --sections performance,shortcuts --methods gradcam,saliency,oc
 
 Sections: performance, confidence, looks, belief, shortcuts, data, robustness, fit, provenance.
 
-Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated, scorecam,
-occlusion.
+Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated,
+scorecam, occlusion.
 
 Exit code: 0 passed, 1 the gate of --fail-on failed, 2 bad input, 3 too few pictures to judge.
 """
