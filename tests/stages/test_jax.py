@@ -23,7 +23,7 @@ main()
 """
 
 
-def tlpipe(*arguments, folder, expected=0):
+def tlpipe(*arguments, folder):
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
@@ -36,16 +36,16 @@ def tlpipe(*arguments, folder, expected=0):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == expected, done.stderr
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_finetune_evaluate_predict_and_report_run_on_jax(small, tmp_path):
+def test_finetune_evaluate_predict_and_explain_run_on_jax(small, tmp_path):
     pytest.importorskip("jax", reason="the test extra installs JAX; this environment lacks it")
     run = tmp_path / "run"
     shown = tlpipe(
-        "finetune", "--data", small, "--out", run, "--resolution", 64, "--batch-size", 16,
-        "--head-epochs", 2, "--unfreeze-epochs", 1, "--unfreeze", 1, folder=tmp_path,
+        "finetune", "--data", small, "--out", run, "--resolution", 32, "--batch-size", 16,
+        "--head-epochs", 1, "--unfreeze-epochs", 1, "--unfreeze", 1, folder=tmp_path,
     )  # fmt: skip
     assert "backend jax" in shown
     metrics = json.loads((run / "metrics.json").read_text())["test"]
@@ -54,12 +54,6 @@ def test_finetune_evaluate_predict_and_report_run_on_jax(small, tmp_path):
     assert len(shown.splitlines()) == 40
     predicted = {json.loads(line)["predicted"] for line in shown.splitlines()}
     assert predicted <= {"defective", "functional"}
-    (tmp_path / "quick.yaml").write_text("belief: {pictures: 4, steps: 2}")
-    tlpipe(
-        "report", run, "--sections", "looks", "--config", tmp_path / "quick.yaml", folder=tmp_path,
-        expected=3,
-    )  # fmt: skip
-    report = json.loads((run / "report/report.json").read_text())
-    assert not report["verdict"]["conclusive"]
-    shares = report["sections"][0]["facts"]["border_share"]
-    assert all(0 < share < 1 for share in shares.values())
+    picture = sorted((small / "functional").iterdir())[0]
+    tlpipe("explain", run, picture, "--out", tmp_path / "panels", folder=tmp_path)
+    assert len(list((tmp_path / "panels").glob("*.png"))) == 1
