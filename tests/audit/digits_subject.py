@@ -20,6 +20,7 @@ from tlpipe.data.pixels import RGB
 from tlpipe.data.resize import fit
 from tlpipe.data.scan import scan
 from tlpipe.data.split import split
+from tlpipe.metrics.temperature import fit_temperature
 
 SIZE = 32
 NAMES = ("<b>3", "8", "九")
@@ -75,6 +76,10 @@ class Subject:
         self.classifier = SimpleNamespace(metadata=about)
         model = LogisticRegression(C=0.01).fit(self.features("train"), self.labels("train"))
         self.logits_of = lambda x: model.decision_function(_features(x)).astype(np.float32)
+
+    @property
+    def temperature(self):
+        return fit_temperature(self.labels("val"), self.logits("val"))
 
     def rows(self, part):
         return self.manifest.indices(part)

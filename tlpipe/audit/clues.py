@@ -15,6 +15,7 @@ from tlpipe.audit.evidence.patches import Patch
 from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
 from tlpipe.audit.subject import Subject
 from tlpipe.config.audit import Shortcuts
+from tlpipe.data.pixels import as_rgb
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -299,8 +300,7 @@ def _where(patch: Patch) -> str:
 
 def _outlined(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     top, left, bottom, right = (int(x) for x in box)
-    shown = picture[..., :3] if picture.shape[2] >= 3 else picture[..., [0, 0, 0]]
-    shown = np.ascontiguousarray(shown)
+    shown = np.ascontiguousarray(as_rgb(picture))
     return cv2.rectangle(shown.copy(), (left - 1, top - 1), (right, bottom), (255, 0, 160), 2)
 
 

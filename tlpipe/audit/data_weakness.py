@@ -14,7 +14,6 @@ from tlpipe.audit.evidence.slices import WeakSlice, categories, clusters, quarte
 from tlpipe.audit.finding import Finding, Gallery, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
 from tlpipe.metrics.scores import softmax
-from tlpipe.metrics.temperature import fit_temperature
 
 _LISTED = 50
 # Separations weaker than this are not worth a line.
@@ -215,8 +214,7 @@ def errors(
         shortcut_rows: rows of the manifest that hold a confirmed artefact.
     """
     subject, audited = data.subject, data.audited
-    temperature = fit_temperature(subject.labels("val"), subject.logits("val"))
-    p = softmax(subject.logits(subject.part) / temperature)
+    p = softmax(subject.logits(subject.part) / subject.temperature)
     in_weak = np.zeros(len(correct), bool)
     for one in weak:
         in_weak[one.rows] = True

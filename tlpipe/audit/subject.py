@@ -19,6 +19,7 @@ from tlpipe.data.sample import Sampler
 from tlpipe.explain.methods import DEFAULT
 from tlpipe.explain.network import Explained
 from tlpipe.metrics.scores import softmax
+from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import writing
 from tlpipe.pipeline.run import Advance, Run
 from tlpipe.training.fast import fast
@@ -121,6 +122,11 @@ class Subject:
     def logits_of(self, pictures: np.ndarray) -> np.ndarray:
         """float32 (n, k) of uint8 pictures (n, size, size, channels), any number of them."""
         return self._run(pictures)[:, : len(self.names)]
+
+    @cached_property
+    def temperature(self) -> float:
+        """What logits are divided by for honest probabilities, fitted on the validation part."""
+        return fit_temperature(self.labels("val"), self.logits("val"))
 
     @cached_property
     def explained(self) -> Explained:

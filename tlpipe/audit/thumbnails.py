@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tlpipe.data.pixels import as_rgb
+
 SIDE = 112
 
 
@@ -20,8 +22,7 @@ def webp(picture: np.ndarray, side: int = SIDE, quality: int = 60) -> str:
         side: pixels; a smaller picture is enlarged by repetition, so that its pixels are seen.
         quality: of WebP, 0..100.
     """
-    picture = np.asarray(picture)
-    picture = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., [0, 0, 0]]
+    picture = as_rgb(np.asarray(picture))
     scale = side / max(picture.shape[:2])
     size = tuple(max(1, round(n * scale)) for n in picture.shape[1::-1])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST

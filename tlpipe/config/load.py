@@ -105,7 +105,7 @@ def validate(raw: dict[str, Any], where: object = None) -> Pipeline:
 
 def _validated(model: type[Settings], values: Any, stage: str, where: object):
     if not isinstance(values, dict):
-        raise ConfigError(f"The settings of stage '{stage}' must be a mapping, not {values!r}.")
+        raise ConfigError(f"The settings of '{stage}' must be a mapping, not {values!r}.")
     try:
         return model.model_validate(values)
     except ValidationError as error:

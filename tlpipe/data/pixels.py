@@ -129,3 +129,12 @@ def _tiff_pages(data: bytes) -> np.ndarray:
         raise
     except Exception as error:  # a damaged file can make a codec raise anything
         raise DecodeError(f"truncated, corrupt or unsupported TIFF: {error}") from error
+
+
+def as_rgb(pictures: np.ndarray) -> np.ndarray:
+    """Something to look at: the first three channels, or the first one three times.
+
+    Args:
+        pictures: (..., h, w, channels).
+    """
+    return pictures[..., :3] if pictures.shape[-1] >= 3 else pictures[..., [0, 0, 0]]

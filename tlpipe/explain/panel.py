@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image, ImageDraw, ImageFont
 
+from tlpipe.data.pixels import as_rgb
 from tlpipe.explain.overlay import overlay
 
 _GAP, _LINE, _TEXT = 6, 18, 13
@@ -27,8 +28,10 @@ def panel(
     Returns:
         uint8 (h, w, 3).
     """
-    shown = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., [0, 0, 0]]
-    tiles = {"picture": shown, **{t: overlay(picture, a) for t, a in attributions.items()}}
+    tiles = {
+        "picture": as_rgb(picture),
+        **{t: overlay(picture, a) for t, a in attributions.items()},
+    }
     side = max(picture.shape[0], 160)
     width = len(tiles) * (side + _GAP) + _GAP
     top = len(lines) * _LINE + _GAP

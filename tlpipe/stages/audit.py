@@ -24,8 +24,8 @@ from tlpipe.errors import ConfigError, RunError, nearest
 from tlpipe.explain.methods import DEFAULT, check_methods
 from tlpipe.pipeline.atomic import read_json, write_text
 from tlpipe.pipeline.run import Run
-from tlpipe.stages.evaluation import open_finished
-from tlpipe.stages.inputs import MANIFEST, open_manifest
+from tlpipe.stages.evaluation import open_checked_manifest, open_finished
+from tlpipe.stages.inputs import MANIFEST
 from tlpipe.stages.report import card_facts
 from tlpipe.stages.select import CHOICE, MODEL
 from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
@@ -102,15 +102,8 @@ def open_subject(run: Run, settings: Audit, methods: tuple[str, ...]) -> Subject
                 f"The run '{run.folder}' is not finished: it has no {artifact}.",
                 todo=f"finish it with `tlpipe run {run.path('config.yaml')} --out {run.folder}`",
             )
-    classifier, manifest = load(run.folder), open_manifest(run)
-    if manifest.digest != classifier.metadata.split:
-        raise RunError(
-            f"The manifest of '{run.folder}' is not the one its model was trained on.",
-            cause="manifest.csv was edited or replaced",
-            todo="restore it, or train again",
-        )
-    with run.progress("checking pictures") as advance:
-        manifest.verify(progress=advance)
+    classifier = load(run.folder)
+    manifest = open_checked_manifest(run, classifier)
     head, unfrozen = read_json(run.path(HEAD_FACTS)), read_json(run.path(UNFROZEN_FACTS))
     kept = ("head", head) if read_json(run.path(CHOICE))["kept"] == "head" else (
         "unfreeze", unfrozen

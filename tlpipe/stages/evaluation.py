@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tlpipe.artifact.classifier import load
+from tlpipe.artifact.classifier import Classifier, load
 from tlpipe.config.load import read_yaml, validate
 from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
@@ -34,6 +34,25 @@ def open_finished(folder: str | Path, console: Console) -> Run:
     return Run(path, validate(read_yaml(config), where=config), console)
 
 
+def open_checked_manifest(run: Run, classifier: Classifier) -> Manifest:
+    """The run's split, which must be the model's, with its pictures as they were.
+
+    Raises:
+        RunError: the model was made on another split.
+        DataError: pictures are missing or were changed since the split.
+    """
+    manifest = open_manifest(run)
+    if manifest.digest != classifier.metadata.split:
+        raise RunError(
+            f"The manifest of '{run.folder}' is not the one its model was trained on.",
+            cause="manifest.csv was edited or replaced",
+            todo="restore it, or train again",
+        )
+    with run.progress("checking pictures") as advance:
+        manifest.verify(progress=advance)
+    return manifest
+
+
 def evaluate_run(folder: str | Path, console: Console) -> dict:
     """Scores ``model.keras`` again on the test part of its own manifest.
 
@@ -45,15 +64,7 @@ def evaluate_run(folder: str | Path, console: Console) -> dict:
     classifier = load(run.folder)
     if not run.path(MANIFEST).exists():
         raise RunError(f"'{folder}' has no manifest.csv.", todo="finish the run first")
-    manifest = open_manifest(run)
-    if manifest.digest != classifier.metadata.split:
-        raise RunError(
-            f"The manifest of '{folder}' is not the one its model was trained on.",
-            cause="manifest.csv was edited or replaced",
-            todo="restore it, or train again",
-        )
-    with run.progress("checking pictures") as advance:
-        manifest.verify(progress=advance)
+    manifest = open_checked_manifest(run, classifier)
     rows = manifest.indices("test")
     if not len(rows):
         rows = manifest.indices("val")

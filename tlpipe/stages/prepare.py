@@ -10,6 +10,7 @@ import numpy as np
 from tlpipe.audit.plots import contact_sheet
 from tlpipe.backbones.build import resolve
 from tlpipe.data.augment import load as load_augmentation
+from tlpipe.data.pixels import as_rgb
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -47,11 +48,6 @@ class PrepareStage(Stage):
         for index in chosen:
             rows.append(sampler.plain(index))
             rows += [sampler.augmented(index, view) for view in range(7)]
-        contact_sheet(_as_rgb(np.stack(rows)), run.path(SHEET), columns=8)
+        contact_sheet(as_rgb(np.stack(rows)), run.path(SHEET), columns=8)
         write_json(run.path(PREPARE), sampler.augmentation.describe())
         return f"augmentation '{self.settings.augment}', resize '{self.settings.resize}'"
-
-
-def _as_rgb(pictures: np.ndarray) -> np.ndarray:
-    """The first three channels, or the first one three times: something to look at."""
-    return pictures[..., :3] if pictures.shape[-1] >= 3 else pictures[..., [0, 0, 0]]

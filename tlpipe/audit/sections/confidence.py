@@ -9,7 +9,6 @@ from tlpipe.audit.finding import Figure, Finding, Section, Table
 from tlpipe.audit.plots import reliability
 from tlpipe.audit.subject import Subject
 from tlpipe.metrics.scores import brier, ece, log_loss, predicted, softmax
-from tlpipe.metrics.temperature import fit_temperature
 
 _DRAWS = 200
 _WISHED = (0.9, 0.95, 0.98, 0.99)
@@ -19,7 +18,7 @@ def examine(subject: Subject) -> Section:
     """Calibration before and after temperature scaling, and what abstaining would give."""
     labels = subject.labels(subject.part)
     val_labels, val_logits = subject.labels("val"), subject.logits("val")
-    temperature = fit_temperature(val_labels, val_logits)
+    temperature = subject.temperature
     before, after = (softmax(subject.logits(subject.part) / t) for t in (1.0, temperature))
     measured = {
         title: {"ece": ece(labels, p), "brier": brier(labels, p), "log_loss": log_loss(labels, p)}
