@@ -37,7 +37,17 @@ def _solar_cells(root: Path) -> None:
 SETS = {"solar-cells": _solar_cells, "food": food.lay_out}
 
 
-def guide(root: Path, manifest_path: Path, epochs: int, seed: int) -> dict:
+def guide(
+    root: Path,
+    manifest_path: Path,
+    epochs: int,
+    seed: int,
+    *,
+    rates: tuple[float, float] = (1e-3, 1e-5),
+    blocks: int = BLOCKS,
+    dropout: float = 0.2,
+    part: str = "test",
+) -> dict:
     import keras
     import numpy as np
 
@@ -55,7 +65,7 @@ def guide(root: Path, manifest_path: Path, epochs: int, seed: int) -> dict:
         link.symlink_to((root / picture.path).resolve())
     size = 224
     backbone = build("efficientnet_lite0").model
-    cut = boundary(backbone, BLOCKS)
+    cut = boundary(backbone, blocks)
     # The guide's model takes floats; its preprocessing is a layer in front of the nested base.
     preprocess = next(la for la in backbone.layers if isinstance(la, keras.layers.Rescaling))
     base = keras.Model(preprocess.output, backbone.output, name="base")
@@ -76,22 +86,22 @@ def guide(root: Path, manifest_path: Path, epochs: int, seed: int) -> dict:
     base.trainable = False
     x = base(x, training=False)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dropout(0.2, seed=seed)(x)
+    x = keras.layers.Dropout(dropout, seed=seed)(x)
     model = keras.Model(inputs, keras.layers.Dense(len(manifest.class_names))(x))
     train, val = load("train", True), load("val", False)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(rates[0]), loss, metrics=["accuracy"])
     model.fit(train, epochs=epochs, validation_data=val, verbose=0)
     middle = time.perf_counter()
     base.trainable = True
     for layer in base.layers:
         layer.trainable = layer.name not in frozen
-    model.compile(keras.optimizers.Adam(1e-5), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(rates[1]), loss, metrics=["accuracy"])
     model.fit(train, epochs=epochs, validation_data=val, verbose=0)
     end = time.perf_counter()
-    test = load("test", False)
-    probabilities = keras.ops.softmax(model.predict(test, verbose=0))
-    labels = np.concatenate([np.argmax(y, axis=1) for _, y in test])
+    scored = load(part, False)
+    probabilities = keras.ops.softmax(model.predict(scored, verbose=0))
+    labels = np.concatenate([np.argmax(y, axis=1) for _, y in scored])
     scores = summary(labels, keras.ops.convert_to_numpy(probabilities), manifest.class_names)
     return {"step_two": middle - start, "step_three": end - middle, **_scores(scores)}
 

@@ -38,6 +38,18 @@ class Looks(Settings):
     border_amber: Share = Field(
         0.6, description="share of the attribution in the border above which it is amber"
     )
+    tolerance: Share = Field(
+        0.03, description="how far beside the object the hottest point may lie, of the side"
+    )
+    pointing_amber: Share = Field(
+        0.5, description="share of pictures with the hottest point in the object, below it amber"
+    )
+    pointing_red: Share = Field(
+        0.25, description="... and below this red, if there is too little inside as well"
+    )
+    inside_amber: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="attribution inside over the object's share of the area, below it amber"
+    )
 
 
 class Belief(Settings):
@@ -80,8 +92,9 @@ class Data(Settings):
     label_margin: Share = Field(
         0.5, description="by which another class must win for a label to be likely wrong"
     )
-    label_share_amber: Share = Field(0.01, description="share of likely wrong labels")
-    label_share_red: Share = 0.08
+    label_share_amber: Share = Field(
+        0.01, description="share of likely wrong labels; never red: it is a guess"
+    )
     outlier_z: Annotated[float, Field(gt=0)] = Field(
         3.5, description="robust z of the distance to the training pictures, at least"
     )
@@ -129,6 +142,12 @@ class Audit(Settings):
 
     limit: Number = Field(400, description="pictures of the test part that are looked at")
     training: Number = Field(4000, description="training pictures that are looked at")
+    objects: str | None = Field(
+        None, description="where the object is: a folder of masks, or a CSV path,x0,y0,x1,y1"
+    )
+    table: str | None = Field(
+        None, description="CSV with a column path; its others are searched for weak spots"
+    )
     performance: Performance = Performance()
     confidence: Confidence = Confidence()
     looks: Looks = Looks()

@@ -17,13 +17,13 @@ from tlpipe.errors import ConfigError, nearest
 FINETUNE = {"seed": 0, "stages": {name: {} for name in STAGE_SETTINGS}}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a pipeline file, not yet validated. Raises ConfigError."""
+def read_yaml(path: Path, kind: str = "pipeline file") -> dict[str, Any]:
+    """The mapping in a YAML file of this ``kind``, not yet validated. Raises ConfigError."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"There is no pipeline file '{path}'.",
+            f"There is no {kind} '{path}'.",
             todo="check the path, or copy one from the pipelines/ folder",
         ) from None
     except (IsADirectoryError, UnicodeDecodeError) as error:
@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(
-            "The pipeline file is not valid YAML.", where=path, cause=" ".join(str(error).split())
+            f"The {kind} is not valid YAML.", where=path, cause=" ".join(str(error).split())
         ) from None
     if not isinstance(raw, dict):
         raise ConfigError(
@@ -43,15 +43,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def read_audit(path: Path | None = None, limit: int | None = None) -> Audit:
-    """The audit's limits and thresholds, from a file or by default. Raises ConfigError."""
-    raw = read_yaml(path) if path is not None else {}
+def read_audit(path: Path | None = None, **given: Any) -> Audit:
+    """The audit's limits and thresholds, from a file or by default. Raises ConfigError.
+
+    Args:
+        path: the file.
+        given: fields of :class:`Audit` that are laid over it, unless they are None.
+    """
+    raw = read_yaml(path, "file of thresholds") if path is not None else {}
     for name, field in Audit.model_fields.items():
-        if name in raw and issubclass(field.annotation, Settings):
-            raw[name] = _validated(field.annotation, raw[name] or {}, name, path)
-    if limit is not None:
-        raw["limit"] = limit
-    return _validated(Audit, raw, "", path)
+        if name in raw and isinstance(field.default, Settings):
+            raw[name] = validated(type(field.default), raw[name] or {}, name, path)
+    raw |= {name: value for name, value in given.items() if value is not None}
+    return validated(Audit, raw, "", path)
 
 
 def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -99,11 +103,12 @@ def validate(raw: dict[str, Any], where: object = None) -> Pipeline:
             raise ConfigError(
                 f"Unknown stage '{name}'.", where=where, todo=nearest(name, STAGE_SETTINGS)
             )
-        typed[name] = _validated(STAGE_SETTINGS[name], values or {}, name, where)
-    return _validated(Pipeline, {"seed": raw.get("seed", 0), "stages": typed}, "", where)
+        typed[name] = validated(STAGE_SETTINGS[name], values or {}, name, where)
+    return validated(Pipeline, {"seed": raw.get("seed", 0), "stages": typed}, "", where)
 
 
-def _validated(model: type[Settings], values: Any, stage: str, where: object):
+def validated(model: type[Settings], values: Any, stage: str, where: object):
+    """``values`` as a ``model``. Raises ConfigError naming ``stage``, key, value and cause."""
     if not isinstance(values, dict):
         raise ConfigError(f"The settings of '{stage}' must be a mapping, not {values!r}.")
     try:

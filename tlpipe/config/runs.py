@@ -37,13 +37,7 @@ def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
 
 def check_folder(folder: Path, pipeline: Pipeline) -> None:
     """Raises RunError where a run would write over, or among, what is not its own."""
-    data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
-    if data and folder.resolve().is_relative_to(Path(data).resolve()):
-        raise RunError(
-            f"The run folder '{folder}' lies in the folder of pictures.",
-            cause="its plots would be taken for pictures",
-            todo="choose another folder with --out",
-        )
+    check_outside(folder, pipeline)
     if not folder.is_dir() or (folder / "stages").is_dir():
         return
     others = {path.name for path in folder.iterdir()} - _EARLY
@@ -51,6 +45,17 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
         raise RunError(
             f"The folder '{folder}' holds other things, such as '{min(others)}'.",
             todo="choose a new folder with --out, so that nothing of yours is written over",
+        )
+
+
+def check_outside(folder: Path, pipeline: Pipeline) -> None:
+    """Raises RunError where results would lie among the pictures."""
+    data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
+    if data and folder.resolve().is_relative_to(Path(data).resolve()):
+        raise RunError(
+            f"The folder '{folder}' lies in the folder of pictures.",
+            cause="its plots would be taken for pictures",
+            todo="choose another folder with --out",
         )
 
 

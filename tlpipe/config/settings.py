@@ -64,6 +64,9 @@ class Split(Settings):
         None,
         description="regular expression on the path; pictures with equal matches stay together",
     )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
+        None, description="of the split alone; the run's seed when empty"
+    )
 
     @model_validator(mode="after")
     def _is_a_regular_expression(self):
@@ -121,6 +124,9 @@ class Training(Settings):
 
     epochs: Annotated[int, Field(ge=1)] = 8
     batch_size: Annotated[int, Field(ge=1)] = 32
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", description="AdamW, or SGD with Nesterov momentum, which wants a higher rate"
+    )
     learning_rate: Positive = 1e-3
     warmup: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, description="share of the steps in which the rate rises from zero"
@@ -183,6 +189,9 @@ class UnfreezeSettings(Training):
         0.8, description="factor on the learning rate for each block further from the head"
     )
     batch_norm: bool = Field(False, description="let BatchNorm of the unfrozen blocks learn too")
+    pause: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="stop after so many epochs of a schedule made for all; to go on later"
+    )
 
 
 class Select(Settings):

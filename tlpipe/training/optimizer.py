@@ -1,4 +1,4 @@
-"""AdamW with a rate for each block, and the schedule of one training step."""
+"""AdamW and SGD with a rate for each block, and the schedule of one training step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import keras
 from tlpipe.config.settings import Training
 
 
-class BlockwiseAdamW(keras.optimizers.Adam):
-    """AdamW (Loshchilov & Hutter 2019) whose learning rate is scaled variable by variable.
+class _Blockwise:
+    """Gives an optimizer decoupled weight decay and a learning rate variable by variable.
 
     Scaling the rate down for blocks far from the head is layer-wise decay (Howard & Ruder 2018).
     Biases and normalisation scales are not decayed.
@@ -29,8 +29,9 @@ class BlockwiseAdamW(keras.optimizers.Adam):
         decoupled_decay: float,
         scales: Mapping[str, float],
         clip_norm: float | None,
+        **own,
     ):
-        super().__init__(learning_rate=learning_rate, global_clipnorm=clip_norm, name="adamw")
+        super().__init__(learning_rate=learning_rate, global_clipnorm=clip_norm, **own)
         self._decoupled_decay = decoupled_decay
         self._scales = dict(scales)
         self._factors: list[float] = []
@@ -48,6 +49,14 @@ class BlockwiseAdamW(keras.optimizers.Adam):
         if self._decoupled_decay and len(variable.shape) > 1:
             self.assign_sub(variable, variable * (rate * self._decoupled_decay))
         super().update_step(gradient, variable, rate)
+
+
+class BlockwiseAdamW(_Blockwise, keras.optimizers.Adam):
+    """AdamW (Loshchilov & Hutter 2019) with a rate for each block."""
+
+
+class BlockwiseSGD(_Blockwise, keras.optimizers.SGD):
+    """SGD with Nesterov momentum (Sutskever et al. 2013) and a rate for each block."""
 
 
 def build_optimizer(
@@ -68,11 +77,16 @@ def build_optimizer(
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = BlockwiseAdamW(
+    kind, own = {
+        "adamw": (BlockwiseAdamW, {"name": "adamw"}),
+        "sgd": (BlockwiseSGD, {"name": "sgd", "momentum": 0.9, "nesterov": True}),
+    }[settings.optimizer]
+    optimizer = kind(
         rate,
         decoupled_decay=settings.weight_decay,
         scales=scales,
         clip_norm=settings.clip_norm,
+        **own,
     )
     if policy == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)

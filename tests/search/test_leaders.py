@@ -1,0 +1,91 @@
+"""What may be said of the best of many trials."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from tlpipe.config.search import read_search
+from tlpipe.search.importance import importance
+from tlpipe.search.leaders import START, Leader, rank, sentence
+from tlpipe.search.record import Trial, best_first, write_csv
+
+
+def leader(number, first, *scores):
+    trial = None if number is None else Trial(number, {}, status="completed", score=first)
+    return Leader(START if trial is None else trial.name, trial, first, scores)
+
+
+def test_leaders_within_the_noise_are_not_told_apart():
+    ranking = rank(
+        [
+            leader(3, 0.93, 0.900, 0.910, 0.905),
+            leader(7, 0.94, 0.906, 0.904, 0.900),
+            leader(None, None, 0.850, 0.860, 0.855),
+        ],
+        maximize=True,
+    )
+    assert ranking.winner.name == "0003"
+    # Variances 2.5e-5, 9.33e-6 and 2.5e-5; six degrees of freedom; t = 2.447.
+    assert ranking.noise == pytest.approx(np.sqrt((2 * 2.5e-5 + 9.333e-6) / 3), rel=1e-3)
+    assert ranking.apart == pytest.approx(2.447 * ranking.noise * np.sqrt(2 / 3), rel=1e-3)
+    assert ranking.equals() == ["0007"]
+    said = sentence(ranking, "auc", 3)
+    assert "0.9050 (0.9300 in the search)" in said
+    assert "0007 may be as good" in said
+    assert "the winner is 0.0500 better" in said
+
+
+def test_a_winner_that_is_no_better_than_the_start_is_said_to_be_none():
+    ranking = rank([leader(3, 0.93, 0.90, 0.92), leader(None, None, 0.915, 0.905)], maximize=True)
+    assert "found nothing that can be told from it" in sentence(ranking, "auc", 2)
+    worse = rank([leader(3, 0.3, 0.52, 0.521), leader(None, None, 0.4, 0.401)], maximize=False)
+    assert worse.winner.name == "0003"
+    assert "WORSE" in sentence(worse, "log_loss", 2)
+
+
+def test_without_other_seeds_nothing_is_claimed():
+    ranking = rank([leader(1, 0.91), leader(2, 0.92)], maximize=True)
+    assert ranking.winner.name == "0002"
+    assert ranking.equals() == []
+    assert "luck was not measured" in sentence(ranking, "auc", 0)
+
+
+def test_the_setting_that_mattered_is_found_and_noise_is_not():
+    space = read_search().space
+    random = np.random.default_rng(0)
+
+    def trials(effect):
+        for number in range(40):
+            values = {
+                "head.learning_rate": float(10 ** random.uniform(-3, -2)),
+                "head.dropout": float(random.choice([0, 0.1, 0.2, 0.3, 0.4, 0.5])),
+                "head.pool": str(random.choice(["avg", "both"])),
+            }
+            score = random.normal(0, 0.01) + effect * (values["head.pool"] == "both")
+            yield Trial(number, values, status="completed", score=float(score))
+
+    kept = {key: space[key] for key in ("head.learning_rate", "head.dropout", "head.pool")}
+    found = importance(list(trials(0.1)), kept, seed=0)
+    assert next(iter(found.shares)) == "head.pool"
+    assert found.shares["head.pool"] > 0.8
+    assert found.explained > 0.7
+    assert importance(list(trials(0.0)), kept, seed=0).explained < 0.3
+    assert importance(list(trials(0.1))[:5], kept, seed=0).explained is None
+
+
+def test_trials_are_listed_with_what_became_of_them(tmp_path):
+    trials = [
+        Trial(1, {"head.dropout": 0.2}, status="completed", score=0.9, seconds=3.5),
+        Trial(0, {"head.dropout": 0.1}, status="failed", reason="it exited, with code 7"),
+        Trial(2, {"head.dropout": 0.3}, status="stopped", score=0.95),
+    ]
+    write_csv(tmp_path / "trials.csv", trials, ["head.dropout"])
+    with (tmp_path / "trials.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["0000", "0001", "0002"]
+    assert rows[0]["reason"] == "it exited, with code 7"
+    assert rows[0]["score"] == ""
+    assert rows[1]["head.dropout"] == "0.2"
+    # One that was stopped after its head is no model to choose.
+    assert [trial.number for trial in best_first(trials, maximize=True)] == [1]

@@ -1,0 +1,87 @@
+"""The oracle is rebuilt from what happened: the same events, the same proposals."""
+
+import pytest
+
+from tlpipe.config.search import Search, SearchFile, read_search
+from tlpipe.search.journal import Journal
+from tlpipe.search.proposer import FIRST, Proposer
+
+
+def make(tuner, seed=0, trials=30):
+    space = {
+        key: knobs
+        for key, knobs in read_search().space.items()
+        if key in ("unfreeze.blocks", "head.learning_rate", "head.dropout")
+    }
+    file = SearchFile(seed=seed, search=Search(tuner=tuner, trials=trials), space=space)
+    return Proposer(file, maximize=True, max_epochs=9)
+
+
+def score(proposal):
+    """Best at a rate of .004; longer training helps."""
+    gap = abs(proposal.values["head.learning_rate"] - 0.004)
+    return 1 - 100 * gap + 0.01 * (proposal.epochs or 0)
+
+
+def drive(proposer, count, start=0):
+    """Proposes and finishes; every fifth fails."""
+    made = []
+    for _ in range(start, count):
+        proposal = proposer.propose()
+        if proposal is None:
+            break
+        made.append(proposal)
+        failed = proposal.number % 5 == 4
+        proposer.finish(proposal.number, None if failed else score(proposal), "planted")
+    return made
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+def test_replaying_the_events_goes_on_as_if_nothing_had_happened(tuner):
+    whole = drive(make(tuner), FIRST + 6)
+    again = make(tuner)
+    assert drive(again, FIRST + 2) == whole[: FIRST + 2]
+    replayed = make(tuner)
+    for proposal in whole[: FIRST + 2]:
+        assert replayed.propose() == proposal
+        failed = proposal.number % 5 == 4
+        replayed.finish(proposal.number, None if failed else score(proposal), "planted")
+    assert drive(replayed, FIRST + 6, FIRST + 2) == whole[FIRST + 2 :]
+    assert len({tuple(p.values.items()) for p in whole}) > 3
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_another_seed_proposes_other_values(tuner):
+    assert drive(make(tuner, seed=0), 3) != drive(make(tuner, seed=1), 3)
+
+
+def test_bayesian_ends_up_near_the_best_values():
+    rates = [p.values["head.learning_rate"] for p in drive(make("bayesian"), FIRST + 10)]
+    near = [abs(rate - 0.004) for rate in rates]
+    assert sorted(near[FIRST:])[5] < sorted(near[:FIRST])[4]
+
+
+def test_hyperband_lets_the_better_third_go_on_for_longer():
+    proposer = make("hyperband")
+    made = drive(proposer, 60)
+    assert proposer.propose() is None
+    assert {p.epochs for p in made} == {1, 3, 9}
+    first = {p.number: p for p in made}
+    for proposal in made:
+        if proposal.after is None:
+            continue
+        before = first[proposal.after]
+        assert before.epochs * 3 == proposal.epochs
+        assert before.values == proposal.values
+        assert before.number % 5 != 4, "a failed trial went on"
+
+
+def test_a_line_that_a_kill_tore_does_not_count(tmp_path):
+    journal = Journal(tmp_path / "search.jsonl")
+    assert journal.events() == []
+    journal.append({"event": "start", "number": 0, "name": "中文"})
+    with journal.path.open("ab") as file:
+        file.write(b'{"event": "en')
+    assert [event["number"] for event in journal.events()] == [0]
+    journal.append({"event": "end", "number": 0})
+    assert [event["event"] for event in journal.events()] == ["start", "end"]

@@ -1,0 +1,134 @@
+import pytest
+import yaml
+
+from tlpipe.config.load import FINETUNE, override, validate
+from tlpipe.config.search import SPACE, Search, read_search
+from tlpipe.config.settings import STAGE_SETTINGS
+from tlpipe.errors import ConfigError
+from tlpipe.search.space import hyperparameters
+from tlpipe.search.values import as_yaml, assignments, rounded, text_of
+
+
+def written(folder, text):
+    path = folder / "search.yaml"
+    path.write_text(text)
+    return path
+
+
+def space(folder, text):
+    return read_search(written(folder, "space:\n" + text)).space
+
+
+def test_the_example_is_the_default_and_shows_every_setting():
+    with open("pipelines/search.yaml", encoding="utf-8") as file:
+        raw = yaml.safe_load(file)
+    assert raw["space"] == SPACE
+    assert raw["search"] == Search().model_dump()
+    assert raw["seed"] == read_search().seed
+    assert read_search("pipelines/search.yaml") == read_search()
+
+
+def coded(value):
+    return value if isinstance(value, bool | int | float | str) else as_yaml(value)
+
+
+def test_every_end_of_the_default_space_is_a_setting_that_can_be_used():
+    for key, knobs in read_search().space.items():
+        for value in (value for knob in knobs for value in knob.ends()):
+            validate(override(FINETUNE, assignments({key: coded(value)}, {key: knobs})))
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ("  head.epoch: {choice: [1, 2]}", "Unknown setting 'head.epoch'"),
+        ("  split.val: {choice: [0.1, 0.2]}", "'split.val' can't be searched"),
+        ("  head.dropout: {low: 0.5, high: 0.1}", "low (0.5) must be below high (0.1)"),
+        ("  head.l2: {low: 0, high: 0.1, log: true}", "low must be above 0"),
+        ("  head.l2: {low: 0}", "write {choice: [...]} or {low: ..., high: ...}"),
+        ("  head.l2: {lo: 0, high: 1}", "Unknown setting 'space: head.l2.lo'"),
+        (
+            "  head.l2: {low: 0, high: 1}\n  'head.l2, head.l1': {low: 0, high: 1}",
+            "names 'head.l2' twice",
+        ),
+        (
+            "  head.clusters: {choice: [8, 16], when: {head.pool: netvlad}}",
+            "depends on 'head.pool', which the space does not try out",
+        ),
+    ],
+)
+def test_a_space_that_makes_no_sense_is_refused_by_name(tmp_path, lines, what):
+    with pytest.raises(ConfigError) as caught:
+        space(tmp_path, lines)
+    assert what in str(caught.value)
+
+
+def test_flags_are_laid_over_the_file(tmp_path):
+    path = written(tmp_path, "seed: 5\nsearch: {trials: 7, tuner: random}\n")
+    found = read_search(path, trials=9, objective=None)
+    assert (found.seed, found.search.trials, found.search.tuner) == (5, 9, "random")
+    with pytest.raises(ConfigError, match="trials"):
+        read_search(path, trials=0)
+
+
+def test_values_become_settings_of_the_right_type(tmp_path):
+    found = space(
+        tmp_path,
+        "  head.hidden: {choice: [[], [256]]}\n"
+        "  unfreeze.blocks: {choice: [2, all]}\n"
+        "  'head.batch_size, unfreeze.batch_size': {choice: [16, 32]}\n"
+        "  head.learning_rate: {low: 0.0001, high: 0.01, log: true}\n",
+    )
+    values = {
+        "head.hidden": "[256]",
+        "unfreeze.blocks": "2",
+        "head.batch_size, unfreeze.batch_size": 16,
+        "head.learning_rate": 0.000123456789,
+        "tuner/epochs": 3,
+    }
+    values = rounded(values, found)
+    stages = validate(override(FINETUNE, assignments(values, found))).stages
+    assert stages["head"].hidden == (256,)
+    assert stages["unfreeze"].blocks == 2
+    assert stages["head"].batch_size == stages["unfreeze"].batch_size == 16
+    assert stages["head"].learning_rate == 0.0001235
+    assert text_of("unfreeze.blocks", "all", found) == "all"
+
+
+def test_a_setting_with_a_condition_is_tried_only_where_it_holds(tmp_path):
+    found = space(
+        tmp_path,
+        "  unfreeze.learning_rate:\n"
+        "    - {low: 0.0001, high: 0.001, when: {unfreeze.optimizer: adamw}}\n"
+        "    - {low: 0.01, high: 0.1, when: {unfreeze.optimizer: sgd}}\n"
+        "  head.clusters: {choice: [8, 16], when: {head.pool: netvlad}}\n"
+        "  unfreeze.optimizer: {choice: [adamw, sgd]}\n"
+        "  head.pool: {choice: [avg, netvlad]}\n",
+    )
+    seen = set()
+    for trial in samples(found, 40):
+        rate = trial["unfreeze.learning_rate"]
+        assert (rate >= 0.01) == (trial["unfreeze.optimizer"] == "sgd")
+        assert ("head.clusters" in trial) == (trial["head.pool"] == "netvlad")
+        seen.add((trial["unfreeze.optimizer"], trial["head.pool"]))
+    assert len(seen) == 4
+    assert set(STAGE_SETTINGS) >= {key.partition(".")[0] for key in found}
+
+
+def samples(found, count):
+    from tlpipe.config.search import SearchFile
+    from tlpipe.search.proposer import Proposer
+
+    file = SearchFile(search=Search(tuner="random", trials=count), space=found)
+    proposer = Proposer(file, maximize=True, max_epochs=8)
+    return [proposer.propose().values for _ in range(count)]
+
+
+def test_settings_that_depend_on_one_another_are_refused(tmp_path):
+    found = space(
+        tmp_path,
+        "  head.pool: {choice: [avg, gem], when: {unfreeze.optimizer: sgd}}\n"
+        "  unfreeze.optimizer: {choice: [adamw, sgd], when: {head.pool: avg}}\n",
+    )
+    with pytest.raises(ConfigError, match="in a circle"):
+        hyperparameters(found)

@@ -1,0 +1,273 @@
+"""The search: proposes, runs, records; the same command goes on after whatever happened."""
+
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tlpipe.config.search import SearchFile
+from tlpipe.config.settings import Pipeline
+from tlpipe.errors import RunError, TrainingError
+from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.runner import execute
+from tlpipe.search.engine import Engine
+from tlpipe.search.journal import Journal
+from tlpipe.search.objective import maximized
+from tlpipe.search.process import STEPS
+from tlpipe.search.proposer import Proposer
+from tlpipe.search.record import Trial, best_first, write_csv
+from tlpipe.search.screen import Screen
+from tlpipe.search.trial import BEFORE, Result, Spec
+from tlpipe.search.values import assignments
+from tlpipe.stages.registry import STAGES
+
+ABOUT, JOURNAL, TRIALS = "search.json", "search.jsonl", "trials.csv"
+# What is there before the first trial.
+OWN = {".lock", ".lock.json"}
+# Before so many trials ended, nothing is known about what step three can gain.
+ENOUGH = 5
+HOPELESS = 3
+
+
+class Driver:
+    """The trials of one search folder.
+
+    Args:
+        file: what to search, and how.
+        raw: the recipe under every trial.
+        pipeline: the same, validated.
+        folder: of the search; held by this process.
+        engine: runs the trials.
+        screen: shows them.
+    """
+
+    def __init__(
+        self,
+        file: SearchFile,
+        raw: dict[str, Any],
+        pipeline: Pipeline,
+        folder: Path,
+        engine: Engine,
+        screen: Screen,
+    ):
+        self.file, self.raw, self.pipeline, self.folder = file, raw, pipeline, folder
+        self.maximize = maximized(file.search.objective)
+        self.trials: list[Trial] = []
+        self.journal = Journal(folder / JOURNAL)
+        self._engine, self._screen = engine, screen
+        self._proposer = Proposer(
+            file, maximize=self.maximize, max_epochs=pipeline.stages["unfreeze"].epochs
+        )
+        self._no_more = False
+        hyperband = file.search.tuner == "hyperband"
+        self._most = math.inf if hyperband else file.search.trials
+
+    @property
+    def base(self) -> Path:
+        """The run that holds the scan and the split of all trials."""
+        return self.folder / "base"
+
+    def prepare(self, console: Console) -> None:
+        """Scans and splits once for all, and takes up what the journal knows.
+
+        Raises:
+            RunError: the journal is of other values than keras-tuner proposes now.
+        """
+        run = Run(self.base, self.pipeline, console)
+        execute(run, [STAGES[name](self.pipeline.stages[name]) for name in BEFORE])
+        for event in self.journal.events():
+            self._replay(event)
+
+    def _replay(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "start":
+            proposal = self._proposer.propose()
+            if isinstance(proposal, str) or proposal is None or proposal.values != event["values"]:
+                raise RunError(
+                    f"The search in '{self.folder}' can't be taken up.",
+                    cause=f"keras-tuner proposes other values for trial {event['number']} than "
+                    "before; perhaps its version changed",
+                    todo="start a new search with another --out",
+                )
+            self.trials.append(Trial(**asdict(proposal), bar=event["bar"]))
+        elif kind == "wait":
+            self._proposer.propose()
+        elif kind == "end":
+            self._take(event)
+
+    def run(self) -> None:
+        """Runs trials until there are no more to propose.
+
+        Raises:
+            TrainingError: the first trials all failed.
+        """
+        running: dict[Future, Trial] = {}
+        try:
+            for trial in self.trials:
+                if trial.status == "running":
+                    running[self._start(trial)] = trial
+            while True:
+                self._fill(running)
+                self._show(running)
+                if not running:
+                    return
+                # Wakes now and then to show how far the trials are.
+                done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=lambda future: running[future].number):
+                    self._ended(running.pop(future), future.result())
+        finally:
+            self._show({})
+
+    def _fill(self, running: dict[Future, Trial]) -> None:
+        while len(running) < self.file.search.workers and not self._no_more:
+            if len(self.trials) >= self._most:
+                return
+            proposal = self._proposer.propose()
+            if proposal == "wait":
+                if running:
+                    self.journal.append({"event": "wait"})
+                return
+            if proposal is None:
+                self._no_more = True
+                return
+            trial = Trial(**asdict(proposal), bar=self._bar())
+            start = {"number": trial.number, "values": trial.values, "bar": trial.bar}
+            self.journal.append({"event": "start", **start})
+            self.trials.append(trial)
+            twin = self._twin(trial)
+            if twin is None:
+                running[self._start(trial)] = trial
+            else:
+                reason = f"the same values as trial {twin.name}"
+                self._ended(trial, Result(twin.status, twin.score, twin.head_score, reason))
+
+    def _start(self, trial: Trial) -> Future:
+        return self._engine.submit(self.spec(trial), self.batch_sizes(trial), self.memory)
+
+    @property
+    def memory(self) -> float | None:
+        """Bytes a trial may take; None where the engine decides."""
+        asked = self.file.search.memory
+        return None if asked is None else asked * 1e9
+
+    def tried(self, trial: Trial) -> list[str]:
+        """What is laid over the recipe in a trial."""
+        listed = assignments(trial.values, self.file.space)
+        if trial.epochs is not None and trial.epochs < self.pipeline.stages["unfreeze"].epochs:
+            listed.append(f"unfreeze.pause={trial.epochs}")
+        return listed
+
+    def spec(self, trial: Trial) -> Spec:
+        """The trial as its process needs it."""
+        after = None if trial.after is None else str(self.trial_folder(self.trials[trial.after]))
+        return Spec(
+            folder=str(self.trial_folder(trial)),
+            pipeline=self.raw,
+            assignments=self.tried(trial),
+            objective=self.file.search.objective,
+            base=str(self.base),
+            after=after,
+            bar=trial.bar,
+        )
+
+    def trial_folder(self, trial: Trial) -> Path:
+        """The trial's run folder."""
+        return self.folder / "trials" / trial.name
+
+    def batch_sizes(self, trial: Trial) -> dict[str, int]:
+        """Of both steps, with the trial's values laid over the recipe."""
+        sizes = {step: self.pipeline.stages[step].batch_size for step in STEPS}
+        for text in self.tried(trial):
+            name, _, value = text.partition("=")
+            step, _, field = name.partition(".")
+            if field == "batch_size":
+                sizes[step] = int(value)
+        return sizes
+
+    def _bar(self) -> dict[str, Any] | None:
+        """What a new trial must be able to reach, from those that ended before it began."""
+        done = best_first(self.trials, self.maximize)
+        if not self.file.search.stop or self.file.search.tuner == "hyperband" or len(done) < ENOUGH:
+            return None
+        sign = 1 if self.maximize else -1
+        gain = max(0.0, *(sign * (trial.score - trial.head_score) for trial in done))
+        return {"best": done[0].score, "gain": gain, "maximize": self.maximize}
+
+    def _twin(self, trial: Trial) -> Trial | None:
+        """A finished trial of the very same values, whose result this one would repeat."""
+        for other in self.trials:
+            same = (other.values, other.epochs) == (trial.values, trial.epochs)
+            if other is not trial and same and other.status in ("completed", "stopped"):
+                return other
+        return None
+
+    def _ended(self, trial: Trial, result: Result) -> None:
+        event = {"event": "end", "number": trial.number, **asdict(result)}
+        self.journal.append(event)
+        self._take(event)
+        write_csv(self.folder / TRIALS, self.trials, list(self.file.space))
+        self._screen.ended(trial)
+        ended = [trial for trial in self.trials if trial.status != "running"]
+        if len(ended) >= HOPELESS and all(trial.status == "failed" for trial in ended):
+            raise TrainingError(
+                f"The first {len(ended)} trials all failed.",
+                where=self.folder / TRIALS,
+                cause=ended[-1].reason,
+                todo="mend the cause, then start a new search with another --out",
+            )
+
+    def _take(self, event: dict[str, Any]) -> None:
+        trial = self.trials[event["number"]]
+        trial.end(event)
+        self._proposer.finish(trial.number, trial.score, trial.reason)
+
+    def _show(self, running: dict[Future, Trial]) -> None:
+        self._screen.show(
+            self.trials, {t.number: _last_line(self.trial_folder(t)) for t in running.values()}
+        )
+
+
+def _last_line(folder: Path) -> str:
+    log = folder / "log.txt"
+    if not log.exists():
+        return "starting"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    # After date and time.
+    return lines[-1].split(" ", 2)[-1].strip() if lines else "starting"
+
+
+def describe(folder: Path, file: SearchFile, raw: dict[str, Any]) -> str:
+    """What is searched, as the text of ``search.json``.
+
+    More trials, other workers, leaders and confirmations are the same search, going on.
+
+    Raises:
+        RunError: the folder holds another search, or other things.
+    """
+    free = {"trials", "workers", "leaders", "confirm", "memory"}
+    asked = json.loads(file.model_dump_json())
+    asked["search"] = {k: v for k, v in asked["search"].items() if k not in free}
+    asked["recipe"] = raw
+    text = json.dumps(asked, indent=2, ensure_ascii=False) + "\n"
+    path = folder / ABOUT
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text:
+            raise RunError(
+                f"The folder '{folder}' holds another search.",
+                cause="its space, its recipe, its seed or its tuner differ",
+                todo="choose a new folder with --out, or ask for the same as before",
+            )
+        return text
+    others = {p.name for p in folder.iterdir()} - OWN if folder.is_dir() else set()
+    if others:
+        raise RunError(
+            f"The folder '{folder}' holds other things, such as '{min(others)}'.",
+            todo="choose a new folder with --out, so that nothing of yours is written over",
+        )
+    return text

@@ -1,0 +1,134 @@
+"""A trial in a process of its own: watched, ended when it takes too much, tried again when fair."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+
+from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.search.trial import Result, Spec
+
+# Killed from outside, a trial is run again; one that is killed every time is the cause itself.
+ATTEMPTS = 3
+SHARE = 0.85
+SMALLEST_BATCH = 4
+POLL = 0.25
+STEPS = ("head", "unfreeze")
+
+
+class Stopped(Exception):
+    """The search ends, and the trial with it."""
+
+
+def run_in_process(
+    spec: Spec,
+    batch_sizes: dict[str, int],
+    memory: float | None = None,
+    stop: threading.Event | None = None,
+) -> Result:
+    """Runs a trial to its end, whatever that is.
+
+    When memory runs out, it is run again at half the batch size; when it is killed from outside, it
+    is run again and goes on from its checkpoints.
+
+    Args:
+        spec: the trial.
+        batch_sizes: of the trial, by step.
+        memory: bytes it may take; None for 85 % of the machine.
+        stop: ends the process when set.
+
+    Raises:
+        Stopped: ``stop`` was set.
+    """
+    attempts, notes, sizes = 0, [], dict(batch_sizes)
+    memory = memory or SHARE * psutil.virtual_memory().total
+    while True:
+        result = replace(
+            _once(spec, memory, stop or threading.Event()),
+            notes=notes,
+            assignments=spec.assignments,
+        )
+        if result.status == "memory":
+            if min(sizes.values()) // 2 < SMALLEST_BATCH:
+                return replace(result, status="failed")
+            sizes = {step: size // 2 for step, size in sizes.items()}
+            halved = [f"{step}.batch_size={size}" for step, size in sizes.items()]
+            spec = replace(spec, assignments=[*_without_batch(spec.assignments), *halved])
+            notes.append(f"{result.reason}: batch size halved to {min(sizes.values())}")
+        elif result.status == "killed":
+            attempts += 1
+            if attempts == ATTEMPTS:
+                reason = f"{result.reason}, {ATTEMPTS} times"
+                return replace(result, status="failed", reason=reason)
+            notes.append(f"{result.reason}: run again")
+        else:
+            return result
+
+
+def _without_batch(assignments: list[str]) -> list[str]:
+    sizes = tuple(f"{step}.batch_size=" for step in STEPS)
+    return [assignment for assignment in assignments if not assignment.startswith(sizes)]
+
+
+def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
+    folder = Path(spec.folder)
+    path = folder.with_name(f"{folder.name}.json")
+    answer = path.with_suffix(".result.json")
+    answer.unlink(missing_ok=True)
+    write_json(path, asdict(spec))
+    log = folder.with_name(f"{folder.name}.log")
+    with log.open("ab") as output:
+        # The pipe tells the child when this process is gone.
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tlpipe.search.trial", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        taken, over = 0, False
+        try:
+            while child.poll() is None:
+                if stop.is_set():
+                    raise Stopped
+                taken = max(taken, _resident(child.pid))
+                if taken > memory:
+                    over = True
+                    child.kill()
+                stop.wait(POLL)
+        finally:
+            child.kill()
+            child.wait()
+            child.stdin.close()
+    if over:
+        reason = f"it took more than {memory / 1e9:.1f} GB of memory"
+        return Result("memory", reason=reason, memory_mb=round(taken / 1e6))
+    if answer.exists():
+        return Result(**read_json(answer))
+    result = Result(*_post_mortem(child.returncode, log), memory_mb=round(taken / 1e6))
+    if child.returncode == -signal.SIGKILL and taken > 0.7 * memory:
+        # The system's own memory guard was faster.
+        return replace(result, status="memory", reason="the system killed it for its memory")
+    return result
+
+
+def _resident(pid: int) -> int:
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        # It has just ended.
+        return 0
+
+
+def _post_mortem(code: int, log: Path) -> tuple[str, None, None, str]:
+    if code < 0:
+        return "killed", None, None, f"its process was killed (signal {-code})"
+    lines = log.read_text(errors="replace").strip().splitlines()
+    last = f": {lines[-1][:200]}" if lines else ""
+    return "failed", None, None, f"its process ended with exit code {code}{last}"

@@ -1,0 +1,67 @@
+"""Trials on as many machines as a Ray cluster has: the same trials, each a task of its own.
+
+A task watches one process, as a worker of this machine would, so that a trial that dies takes
+nothing with it. The search folder, the pictures and tlpipe must be at the same place everywhere.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from tlpipe.errors import ConfigError, one_line
+from tlpipe.search.process import run_in_process
+from tlpipe.search.trial import Result, Spec
+
+
+class Ray:
+    """Ray tasks, spread over the machines; the task of a machine that is lost runs elsewhere.
+
+    Args:
+        address: of a running cluster (``auto``, ``HOST:6379``), or None to start one here.
+        cores: that a trial asks for.
+
+    Raises:
+        ConfigError: Ray is not installed, or there is no cluster at ``address``.
+    """
+
+    def __init__(self, address: str | None, cores: int = 1):
+        try:
+            import ray
+        except ImportError:
+            raise ConfigError(
+                "Ray is not installed.", todo="pip install 'tlpipe[ray]', or use --engine local"
+            ) from None
+        self._ray = ray
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error")
+        except (ConnectionError, ValueError) as error:
+            raise ConfigError(
+                f"There is no Ray cluster at '{address}'.",
+                cause=str(error).splitlines()[0],
+                todo="start one with `ray start --head`, then use --address auto",
+            ) from None
+        task = ray.remote(run_in_process)
+        self._task = task.options(
+            num_cpus=cores, scheduling_strategy="SPREAD", max_retries=3, retry_exceptions=False
+        )
+
+    def submit(self, spec: Spec, batch_sizes: dict[str, int], memory: float | None) -> Future:
+        """Starts a trial as soon as a machine has room; one that Ray gives up has failed."""
+        settled: Future = Future()
+
+        def settle(done: Future) -> None:
+            error = done.exception()
+            if error is None:
+                settled.set_result(done.result())
+            elif isinstance(error, self._ray.exceptions.RayError):
+                reason = f"Ray gave it up: {one_line(error)}"
+                settled.set_result(Result("failed", reason=reason, assignments=spec.assignments))
+            else:
+                settled.set_exception(error)
+
+        self._task.remote(spec, batch_sizes, memory).future().add_done_callback(settle)
+        return settled
+
+    def close(self) -> None:
+        """Ends what still runs, and leaves the cluster."""
+        self._ray.shutdown()

@@ -1,0 +1,87 @@
+"""The recipe that all trials start from, and whether what the space asks for can be run at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tlpipe.config.load import FINETUNE, override, validate
+from tlpipe.config.search import FIXED, SearchFile, names
+from tlpipe.config.settings import Pipeline
+from tlpipe.errors import ConfigError, TlpipeError
+from tlpipe.pipeline.run import Run
+from tlpipe.search.objective import load_objective
+from tlpipe.search.values import as_yaml
+from tlpipe.stages.registry import make_stages
+
+
+def recipe(file: SearchFile, data: str | None, assignments: list[str]) -> dict[str, Any]:
+    """The pipeline under every trial, unvalidated: the defaults, the file's recipe, the flags.
+
+    The split gets the search's seed for good, so that trials with other seeds are scored on the
+    same pictures.
+    """
+    stages = {name: {**(file.recipe.get(name) or {})} for name in FINETUNE["stages"]}
+    unknown = set(file.recipe) - set(stages)
+    if unknown:
+        validate({"stages": dict.fromkeys(unknown)})
+    raw = override({"seed": file.seed, "stages": stages}, assignments)
+    if data is not None:
+        raw["stages"]["scan"]["data"] = data
+    if raw["stages"]["scan"].get("data"):
+        raw["stages"]["scan"]["data"] = str(Path(raw["stages"]["scan"]["data"]).absolute())
+    raw["stages"]["split"].setdefault("seed", raw["seed"])
+    return raw
+
+
+def check(file: SearchFile, raw: dict[str, Any], folder: Path) -> Pipeline:
+    """The validated recipe, after every value of the space was tried on it.
+
+    Raises:
+        ConfigError: a value that its setting does not take, or a network, a block or a file that
+            is not there, before anything runs.
+    """
+    load_objective(file.search.objective)
+    pipeline = validate(raw)
+    if file.search.tuner == "hyperband":
+        _check_hyperband(file)
+    for key, knobs in file.space.items():
+        for knob in knobs:
+            for value in knob.ends():
+                _check_value(key, value, raw, folder, deep=knob.choice is not None)
+    run = Run(folder, pipeline, Console(quiet=True))
+    for stage in make_stages(pipeline):
+        stage.check(run)
+    return pipeline
+
+
+def _check_value(key: str, value: Any, raw: dict[str, Any], folder: Path, *, deep: bool) -> None:
+    changed = [f"{name}={as_yaml(value)}" for name in names(key)]
+    try:
+        # A bound is a number that validation can judge; a choice may name a network or a file.
+        pipeline = validate(override(raw, changed))
+        if deep:
+            run = Run(folder, pipeline, Console(quiet=True))
+            touched = {name.partition(".")[0] for name in names(key)}
+            if "unfreeze.blocks" in names(key):
+                touched.add("backbone")
+            for stage in make_stages(pipeline):
+                if stage.name in touched and stage.name not in FIXED:
+                    stage.check(run)
+    except TlpipeError as error:
+        raise ConfigError(
+            f"The space's value {value!r} of '{key}' can't be tried.",
+            cause=error.what if error.cause is None else f"{error.what} {error.cause}",
+            todo=error.todo,
+        ) from None
+
+
+def _check_hyperband(file: SearchFile) -> None:
+    for key in file.space:
+        if {"unfreeze.epochs", "unfreeze.pause"} & set(names(key)):
+            raise ConfigError(
+                f"Hyperband chooses the epochs of step three itself, and the space has '{key}'.",
+                todo="take it out of the space, or use another tuner",
+            )

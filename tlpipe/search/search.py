@@ -1,0 +1,160 @@
+"""``tlpipe search`` from its file to the winner's score on the test part."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tlpipe.api import run_pipeline
+from tlpipe.config.load import dump, override, validate
+from tlpipe.config.runs import check_outside
+from tlpipe.config.search import BEST, SearchFile
+from tlpipe.errors import TrainingError
+from tlpipe.pipeline.atomic import write_text
+from tlpipe.pipeline.lock import holding
+from tlpipe.pipeline.run import Run
+from tlpipe.search.driver import ABOUT, TRIALS, Driver, describe
+from tlpipe.search.engine import Engine
+from tlpipe.search.leaders import Ranking, confirm, sentence
+from tlpipe.search.objective import maximized
+from tlpipe.search.page import write_page
+from tlpipe.search.recipe import check, recipe
+from tlpipe.search.record import Trial, best_first, short
+from tlpipe.search.screen import Screen, relative
+from tlpipe.search.trial import UNTRIED, share
+from tlpipe.search.values import text_of
+from tlpipe.stages.registry import STAGES
+from tlpipe.terminal import print_plain
+
+PAGE = "index.html"
+HEAVY = ("model.keras", "stages/*/*.npz")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search leaves behind.
+
+    Attributes:
+        run: the winner, trained and scored on the test part.
+        ranking: the leaders, and what of their difference is noise.
+        trials: all of them.
+    """
+
+    run: Run
+    ranking: Ranking
+    trials: list[Trial]
+
+
+def search(
+    file: SearchFile,
+    *,
+    data: str | None,
+    assignments: list[str],
+    folder: Path,
+    engine: Engine,
+    console: Console,
+) -> Found:
+    """Searches, or goes on; at the end the winner is scored on the test part, and only it.
+
+    Args:
+        file: the space, and how it is searched.
+        data: folder of pictures; None where the file's recipe names one.
+        assignments: ``stage.key=value`` laid over the file's recipe.
+        folder: of the search; ``trials.csv``, ``best.yaml``, ``best/`` and ``index.html`` are
+            written there.
+        engine: runs the trials.
+        console: for the person.
+
+    Raises:
+        TlpipeError: anything the user can mend.
+    """
+    raw = recipe(file, data, assignments)
+    pipeline = check(file, raw, folder)
+    check_outside(folder, pipeline)
+    about = describe(folder, file, raw)
+    with holding(folder):
+        write_text(folder / ABOUT, about)
+        screen = Screen(console, file, maximized(file.search.objective))
+        driver = Driver(file, raw, pipeline, folder, engine, screen)
+        _announce(console, file, folder)
+        driver.prepare(console)
+        if driver.trials:
+            print_plain(console, f"going on after trial {driver.trials[-1].name}")
+        with screen:
+            driver.run()
+        if not best_first(driver.trials, driver.maximize):
+            raise TrainingError(
+                "No trial ran to its end.",
+                where=folder / TRIALS,
+                todo="see the reasons there; more trials: --trials",
+            )
+        ranking = confirm(driver, engine, screen)
+        said = sentence(ranking, file.search.objective, file.search.confirm)
+        run = _finish(driver, ranking, console)
+        write_page(folder / PAGE, driver, ranking, said, run)
+        _slim(driver, ranking)
+        _conclude(console, driver, ranking, said, run)
+        return Found(run, ranking, driver.trials)
+
+
+def _announce(console: Console, file: SearchFile, folder: Path) -> None:
+    settings = file.search
+    many = "hyperband" if settings.tuner == "hyperband" else f"{settings.trials} trials"
+    print_plain(
+        console,
+        f"search     {many} ({settings.tuner}), {settings.workers} at a time, seed {file.seed}\n"
+        f"best by    validation {settings.objective}; the test part is for the winner alone\n"
+        f"tries      {', '.join(short(key) for key in file.space)}\n"
+        f"results    {relative(folder)}",
+    )
+
+
+def _finish(driver: Driver, ranking: Ranking, console: Console) -> Run:
+    """Trains nothing again: takes the winner's trial over, and evaluates it."""
+    trial = ranking.winner.trial
+    tried = trial.assignments or driver.tried(trial)
+    text = dump(validate(override(driver.raw, tried)))
+    path, folder = driver.folder / BEST, driver.folder / "best"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        # A longer search found another winner.
+        shutil.rmtree(folder, ignore_errors=True)
+    write_text(path, text)
+    names = tuple(name for name in STAGES if name not in UNTRIED)
+    share(driver.trial_folder(trial), folder, names)
+    return run_pipeline(driver.raw, assignments=tried, out=folder, console=console)
+
+
+def _slim(driver: Driver, ranking: Ranking) -> None:
+    """Weights of trials that did not come near the first go; their scores and logs stay."""
+    kept = {leader.name for leader in ranking.leaders}
+    for trial in driver.trials:
+        if trial.name not in kept:
+            for pattern in HEAVY:
+                for path in driver.trial_folder(trial).glob(pattern):
+                    path.unlink()
+
+
+def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, run: Run) -> None:
+    best = ranking.winner.trial
+    scores = json.loads(run.path("metrics.json").read_text(encoding="utf-8"))["test"]
+    values = "\n".join(
+        f"  {short(key)}: {text_of(key, value, driver.file.space)}"
+        for key, value in best.values.items()
+    )
+    place = relative(driver.folder)
+    print_plain(console, "")
+    print_plain(console, said)
+    print_plain(console, values)
+    print_plain(
+        console,
+        f"On the test part, once: accuracy {scores['accuracy']:.3f}, AUC {scores['auc']:.3f}.",
+    )
+    print_plain(
+        console,
+        f"{place}/{PAGE} shows the search, {place}/{TRIALS} lists it, {place}/best is the model;\n"
+        f"tlpipe finetune --from {place} trains it again, on other pictures with --data.",
+    )
