@@ -70,6 +70,11 @@ def test_a_bad_file_is_named_with_the_cause(tmp_path, text, words):
         assert word in str(caught.value)
 
 
+def test_off_is_off_though_yaml_reads_it_as_false():
+    found = validate(override(FINETUNE, ["prepare.cache=off", "prepare.pictures=off"]))
+    assert (found.stages["prepare"].cache, found.stages["prepare"].pictures) == ("off", "off")
+
+
 def test_a_missing_pipeline_file_is_one_message(tmp_path):
     with pytest.raises(ConfigError, match="no pipeline file"):
         read_yaml(tmp_path / "none.yaml")

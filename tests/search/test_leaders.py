@@ -60,15 +60,15 @@ def test_the_setting_that_mattered_is_found_and_noise_is_not():
             values = {
                 "head.learning_rate": float(10 ** random.uniform(-3, -2)),
                 "head.dropout": float(random.choice([0, 0.1, 0.2, 0.3, 0.4, 0.5])),
-                "head.pool": str(random.choice(["avg", "both"])),
+                "prepare.augment": str(random.choice(["light", "medium"])),
             }
-            score = random.normal(0, 0.01) + effect * (values["head.pool"] == "both")
+            score = random.normal(0, 0.01) + effect * (values["prepare.augment"] == "medium")
             yield Trial(number, values, status="completed", score=float(score))
 
-    kept = {key: space[key] for key in ("head.learning_rate", "head.dropout", "head.pool")}
+    kept = {key: space[key] for key in ("head.learning_rate", "head.dropout", "prepare.augment")}
     found = importance(list(trials(0.1)), kept, seed=0)
-    assert next(iter(found.shares)) == "head.pool"
-    assert found.shares["head.pool"] > 0.8
+    assert next(iter(found.shares)) == "prepare.augment"
+    assert found.shares["prepare.augment"] > 0.8
     assert found.explained > 0.7
     assert importance(list(trials(0.0)), kept, seed=0).explained < 0.3
     assert importance(list(trials(0.1))[:5], kept, seed=0).explained is None

@@ -137,3 +137,17 @@ def test_an_objective_is_a_known_score_or_a_function_of_the_users(tmp_path):
         load_objective(f"{file}:first")
     with pytest.raises(TrainingError, match="auc is None"):
         evaluate("auc", np.array([1, 1, 1]), logits)
+
+
+def test_one_trial_caches_for_the_boundaries_of_all_the_others(folder, raw):
+    raw = override(raw, ["prepare.boundaries=[1, 2]", "prepare.cache_dtype=float32"])
+    first = run_trial(spec(folder, raw, "one-block", "unfreeze.blocks=1"))
+    second = run_trial(spec(folder, raw, "two-blocks", "unfreeze.blocks=2"))
+    assert first.head_score == second.head_score
+    log = (folder / "two-blocks" / "log.txt").read_text()
+    assert "head 1/2" in log
+    assert log.count("cached)") == 2 + EPOCHS
+    alone = override(raw, ["prepare.boundaries=[]", "prepare.cache=off", "unfreeze.blocks=2"])
+    run_trial(spec(folder, alone, "alone"))
+    for a, b in zip(unfrozen(folder, "alone"), unfrozen(folder, "two-blocks"), strict=True):
+        np.testing.assert_array_equal(a, b)

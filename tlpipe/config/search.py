@@ -96,7 +96,6 @@ SPACE: dict[str, Any] = {
     "head.weight_decay, unfreeze.weight_decay": {"low": 0.0, "high": 0.001},
     "head.dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
     "head.label_smoothing, unfreeze.label_smoothing": {"choice": [0.0, 0.05, 0.1]},
-    "head.pool": {"choice": ["avg", "both"]},
     "head.hidden": {"choice": [[], [256]]},
     "prepare.augment": {"choice": ["light", "medium"]},
     "head.batch_size, unfreeze.batch_size": {"choice": [16, 32, 64]},

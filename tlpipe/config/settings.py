@@ -30,6 +30,12 @@ def _listed(value: Any) -> Any:
 Several = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed)]
 
 
+# A bare `off` is false in YAML.
+_Off = BeforeValidator(lambda value: "off" if value is False else value)
+CachedViews = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)], _Off]
+KeptSide = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=16, le=4096)], _Off]
+
+
 class Settings(BaseModel):
     """A frozen, closed set of values: what is not declared is an error."""
 
@@ -107,16 +113,19 @@ class Prepare(Settings):
     views: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="augmented views a picture has in all; empty: as the cache has it"
     )
-    cache: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
+    cache: CachedViews = Field(
         "auto", description="activation cache: auto, off, or how many views a picture it keeps"
     )
-    pictures: Literal["auto", "off"] | Annotated[int, Field(ge=16, le=4096)] = Field(
+    pictures: KeptSide = Field(
         "auto",
         description="decoded training pictures kept when nothing is frozen: off, their short side "
         "in pixels, or auto (8/7 of the input)",
     )
     cache_dtype: Literal["float16", "float32"] = "float16"
     cache_size: Positive = Field(20.0, description="GB all activation caches together may take")
+    boundaries: tuple[Unfreeze, ...] = Field(
+        (), description="further values of unfreeze.blocks to cache for on the way, for other runs"
+    )
 
 
 class Training(Settings):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import site
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+import tlpipe
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.search.trial import Result, Spec
 
@@ -86,7 +89,8 @@ def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
     with log.open("ab") as output:
         # The pipe tells the child when this process is gone.
         child = subprocess.Popen(
-            [sys.executable, "-m", "tlpipe.search.trial", str(path)],
+            [sys.executable, "-P", "-m", "tlpipe.search.trial", str(path)],
+            env=_with_this_tlpipe(),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -116,6 +120,15 @@ def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
         # The system's own memory guard was faster.
         return replace(result, status="memory", reason="the system killed it for its memory")
     return result
+
+
+def _with_this_tlpipe() -> dict[str, str]:
+    """The environment in which a child finds this tlpipe, whatever folder it starts in."""
+    here = str(Path(tlpipe.__file__).parents[1])
+    if here in site.getsitepackages():
+        return dict(os.environ)
+    paths = [here, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _resident(pid: int) -> int:

@@ -33,7 +33,19 @@ def recipe(file: SearchFile, data: str | None, assignments: list[str]) -> dict[s
     if raw["stages"]["scan"].get("data"):
         raw["stages"]["scan"]["data"] = str(Path(raw["stages"]["scan"]["data"]).absolute())
     raw["stages"]["split"].setdefault("seed", raw["seed"])
+    raw["stages"]["prepare"].setdefault("boundaries", _boundaries(file))
     return raw
+
+
+def _boundaries(file: SearchFile) -> list[Any]:
+    """Where the trials will cut the network, so that the first one caches for all of them."""
+    if any("backbone.name" in names(key) for key in file.space):
+        # Another network may have other blocks.
+        return []
+    knobs = [
+        k for key, found in file.space.items() if "unfreeze.blocks" in names(key) for k in found
+    ]
+    return [value for knob in knobs for value in knob.choice or ()]
 
 
 def check(file: SearchFile, raw: dict[str, Any], folder: Path) -> Pipeline:

@@ -116,7 +116,7 @@ def _announce(console: Console, file: SearchFile, folder: Path) -> None:
 def _finish(driver: Driver, ranking: Ranking, console: Console) -> Run:
     """Trains nothing again: takes the winner's trial over, and evaluates it."""
     trial = ranking.winner.trial
-    tried = trial.assignments or driver.tried(trial)
+    tried = [*(trial.assignments or driver.tried(trial)), "prepare.boundaries=[]"]
     text = dump(validate(override(driver.raw, tried)))
     path, folder = driver.folder / BEST, driver.folder / "best"
     if path.exists() and path.read_text(encoding="utf-8") != text:
