@@ -72,6 +72,7 @@ class Subject:
                 "head": {"balance": False},
             }
         }
+        self.columns = None
         about = SimpleNamespace(size=SIZE, resize="squash", pixels=RGB, channels=3)
         self.classifier = SimpleNamespace(metadata=about)
         model = LogisticRegression(C=0.01).fit(self.features("train"), self.labels("train"))

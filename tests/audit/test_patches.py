@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from sklearn.datasets import load_sample_images
 
+from tests.audit.crops import crops as pieces
 from tlpipe.audit.evidence import patches
 
 SIZE, EACH, COIN = 72, 36, 18
@@ -14,15 +14,7 @@ SIZE, EACH, COIN = 72, 36, 18
 @pytest.fixture(scope="module")
 def crops():
     """uint8 (3 * EACH, SIZE, SIZE, 3) from two photographs, and labels that mean nothing."""
-    photos = load_sample_images().images
-    random = np.random.default_rng(0)
-    found = []
-    for i in range(3 * EACH):
-        photo = photos[i % 2]
-        top = random.integers(0, photo.shape[0] - SIZE)
-        left = random.integers(0, photo.shape[1] - SIZE)
-        found.append(photo[top : top + SIZE, left : left + SIZE])
-    return np.stack(found), np.arange(3 * EACH) // 2 % 3
+    return pieces(3 * EACH, SIZE), np.arange(3 * EACH) // 2 % 3
 
 
 @pytest.fixture(scope="module")

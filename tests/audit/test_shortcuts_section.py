@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_images
 
+from tests.audit.crops import crops
+from tlpipe.audit.finding import Section
 from tlpipe.audit.sections import shortcuts
 from tlpipe.config.audit import Audit
 
@@ -19,21 +20,25 @@ class Cut:
 
     names, seed, part, settings = NAMES, 0, "test", Audit()
 
-    def __init__(self, change, model):
-        photos = load_sample_images().images
+    def __init__(self, change, model, astray=0):
         random = np.random.default_rng(0)
         self._parts, self.logits_of = {}, model
         for part, count in (("train", 90), ("val", 45), ("test", 45)):
             labels = np.arange(count) // 2 % 3
-            pictures = np.empty((count, SIZE, SIZE, 3), np.uint8)
+            pictures = crops(count, SIZE, random)
             for i in range(count):
-                photo = photos[i % 2]
-                top = random.integers(0, photo.shape[0] - SIZE)
-                left = random.integers(0, photo.shape[1] - SIZE)
-                pictures[i] = photo[top : top + SIZE, left : left + SIZE]
                 if labels[i] == 1 and i % 12:
                     pictures[i] = change(pictures[i])
+            # Of another class some have it too, and are taken for class 1.
+            for i in np.flatnonzero(labels == 2)[:astray] if part == "test" else ():
+                pictures[i] = change(pictures[i])
             self._parts[part] = pictures, labels
+
+    def rows(self, part):
+        return np.arange(len(self.labels(part))) + {"train": 0, "val": 90, "test": 135}[part]
+
+    def paths(self, part):
+        return [f"{part}/{i}.png" for i in range(len(self.labels(part)))]
 
     def pictures(self, part):
         return self._parts[part][0]
@@ -91,12 +96,20 @@ def uses_texture(pictures):
     return _classes(pictures[:, 40:60, 20:50].std(axis=(1, 2, 3)) / 30)
 
 
-@pytest.mark.parametrize(
-    ("change", "model", "kind"),
-    [(with_mark, uses_mark, "mark"), (with_frame, uses_frame, "frame")],
+@pytest.fixture(
+    scope="module",
+    params=[(with_mark, uses_mark, "mark"), (with_frame, uses_frame, "frame")],
+    ids=["mark", "frame"],
 )
-def test_an_artefact_the_model_uses_is_red_and_names_the_class(change, model, kind):
-    section = shortcuts.examine(Cut(change, model))
+def used(request):
+    """A subject whose model goes by an artefact, what was found, and the artefact's kind."""
+    change, model, kind = request.param
+    subject = Cut(change, model, astray=2)
+    return subject, shortcuts.examine(subject), kind
+
+
+def test_an_artefact_the_model_uses_is_red_and_names_the_class(used):
+    _, section, kind = used
     assert section.level == "red"
     first = section.findings[0]
     assert f"'{NAMES[1]}'" in first.sentence
@@ -107,6 +120,27 @@ def test_an_artefact_the_model_uses_is_red_and_names_the_class(change, model, ki
     assert red[0]["removal"]["flips"] > 0.5
     assert len(section.galleries) == len(section.facts["clues"])
     assert section.galleries[0].pictures
+
+
+def test_pictures_that_show_it_are_kept_and_those_it_misleads_are_its_errors(used):
+    subject, section, _ = used
+    labels = subject.labels("test")
+    planted = {i for i in np.flatnonzero(labels == 1) if i % 12}
+    astray = set(np.flatnonzero(labels == 2)[:2])
+    clue = next(clue for clue in section.facts["clues"] if clue["confirmed"])
+    shown = {int(path.split("/")[1].split(".")[0]) for path in clue["seen_in"]}
+    assert all(path.startswith("test/") for path in clue["seen_in"])
+    assert len(shown & (planted | astray)) >= 0.8 * len(planted | astray)
+    assert len(shown - planted - astray) <= 2
+    # Kept as JSON and read again, as when a report was stopped.
+    kept = Section.model_validate_json(section.model_dump_json())
+    rows = shortcuts.misled(subject, kept)
+    answers = subject.logits("test").argmax(axis=1)
+    assert {135 + i for i in astray} <= set(rows)
+    assert all(answers[row - 135] == 1 for row in rows)
+    unconfirmed = {**clue, "confirmed": False}
+    other = section.model_copy(update={"facts": {"clues": [unconfirmed]}})
+    assert shortcuts.misled(subject, other) == []
 
 
 def test_an_artefact_the_model_ignores_is_information_only():
@@ -124,9 +158,8 @@ def test_clean_pictures_raise_no_alarm():
     assert section.facts["clues"] == []
 
 
-def test_facts_are_json_and_the_same_each_time():
-    texts = [
-        json.dumps(shortcuts.examine(Cut(with_mark, uses_mark)).facts, allow_nan=False)
-        for _ in range(2)
-    ]
-    assert texts[0] == texts[1]
+def test_facts_are_json_and_the_same_each_time(used):
+    subject, section, _ = used
+    again = shortcuts.examine(subject)
+    first, second = (json.dumps(one.facts, allow_nan=False) for one in (section, again))
+    assert first == second

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import fisher_exact
 from sklearn.datasets import load_digits
 
-from tlpipe.audit.evidence.slices import categories, clusters, quarters, weak_slices
+from tlpipe.audit.evidence.slices import categories, clusters, quarters, told, weak_slices
 from tlpipe.data.scan import Picture
 
 
@@ -84,6 +84,31 @@ def test_categories_come_from_the_manifest():
         "file name begins with 'IMG_'": [0, 1],
         "file name begins with 'dsc'": [2],
     }
+
+
+def test_a_table_gives_a_slice_a_value_and_one_a_quarter():
+    cameras = np.array(["A"] * 3 + ["B"] * 2 + [""] * 2 + ["only once"])
+    found = told({"camera": cameras}, least=2)
+    assert {name: np.flatnonzero(m).tolist() for name, m in found.items()} == {
+        "camera=A": [0, 1, 2],
+        "camera=B": [3, 4],
+    }
+    age = np.r_[np.arange(100.0), np.nan]
+    found = told({"age": age}, least=25)
+    assert list(found) == [
+        "age up to 24.75",
+        "age above 24.75, up to 49.5",
+        "age above 49.5, up to 74.25",
+        "age above 74.25",
+    ]
+    assert [m.sum() for m in found.values()] == [25] * 4
+    assert not any(m[-1] for m in found.values())
+    assert told({"age": age}, least=26) == {}
+    assert told({"age": np.full(40, np.nan)}) == {}
+    # Equal values stay together, however many they are.
+    same = told({"dose": np.r_[np.zeros(60), np.arange(1.0, 41)]}, least=1)
+    assert sum(m.sum() for m in same.values()) == 100
+    assert same["dose up to 0"].sum() == 60
 
 
 def test_clusters_hold_look_alikes_and_every_picture_once():

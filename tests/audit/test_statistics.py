@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_images
 
+from tests.audit.crops import crops as pieces
 from tlpipe.audit.evidence.artefacts import Frame, Overlay, Shift, drawings, see
 from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
 
@@ -14,15 +14,7 @@ LABELS = np.arange(3 * EACH) // 2 % 3
 
 @pytest.fixture(scope="module")
 def crops():
-    photos = load_sample_images().images
-    random = np.random.default_rng(0)
-    found = []
-    for i in range(3 * EACH):
-        photo = photos[i % 2]
-        top = random.integers(0, photo.shape[0] - SIZE)
-        left = random.integers(0, photo.shape[1] - SIZE)
-        found.append(photo[top : top + SIZE, left : left + SIZE])
-    return np.stack(found)
+    return pieces(3 * EACH, SIZE)
 
 
 def planted(crops, change, label=1):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tlpipe.audit.attributed import border_area, border_share
 from tlpipe.audit.document import Document, Head, document
 from tlpipe.audit.finding import Finding, Section, Table
 from tlpipe.audit.page import html
-from tlpipe.audit.sections.looks import border_area, border_share, worst_classes
+from tlpipe.audit.sections.looks import worst_classes
 from tlpipe.audit.thumbnails import webp
 from tlpipe.audit.verdict import verdict
 

@@ -1,5 +1,6 @@
 """`tlpipe report` and `tlpipe explain` on a run with hostile class names."""
 
+import csv
 import json
 import re
 import shutil
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.slow
 
 EVIL = "<img src=x onerror=alert(1)>"
 SETTINGS = {
-    "backbone": {"resolution": 64},
     "head": {"epochs": 4, "batch_size": 16, "learning_rate": 0.01},
     "unfreeze": {"blocks": "none"},
     "prepare": {"views": 1},
@@ -27,12 +27,13 @@ QUICK = "belief:\n  pictures: 4\n  steps: 4\nrobustness:\n  pictures: 8\n"
 
 
 @pytest.fixture(scope="module")
-def run(solar_cells, tmp_path_factory):
+def run(solar_cells, tiny_file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     data = few(solar_cells, folder / "cells", 110)
     (data / "defective").rename(data / EVIL)
     (data / "functional").rename(data / "中文")
-    return tlpipe.finetune(data, out=folder / "run", quiet=True, **SETTINGS)
+    settings = {**SETTINGS, "backbone": {"name": tiny_file, "resolution": 64}}
+    return tlpipe.finetune(data, out=folder / "run", quiet=True, **settings)
 
 
 @pytest.fixture
@@ -117,6 +118,88 @@ def test_a_stopped_report_goes_on(run, call, quick, monkeypatch):
     assert "[2/2] fit" in shown
 
 
+@pytest.fixture(scope="module")
+def audited(run):
+    """The pictures of the test part."""
+    from tlpipe.data.manifest import Manifest
+
+    manifest = Manifest.read(run.folder / "manifest.csv", root=run.folder.parent / "cells")
+    return [manifest.pictures[row] for row in manifest.indices("test")]
+
+
+def facts(run):
+    report = Document.model_validate_json((run.folder / "report/report.json").read_bytes())
+    return {section.name: section.facts for section in report.sections}
+
+
+def test_objects_and_a_table_are_looked_at(run, call, quick, tmp_path, audited):
+    # The middle ninth of every picture but the first; a camera for every picture, in turn.
+    boxes, table = ["path;x0;y0;x1;y1"], ["path,camera"]
+    for number, picture in enumerate(audited):
+        across, down = picture.width / 3, picture.height / 3
+        if number:
+            boxes.append(f"{picture.path};{across};{down};{2 * across};{2 * down}")
+        table.append(f"{picture.path},{'AB'[number % 2]}")
+    (tmp_path / "boxes.csv").write_text("\n".join(boxes))
+    (tmp_path / "table.csv").write_text("\n".join([*table, "gone.png,A"]))
+    code, shown, _ = call(
+        "report", run.folder, "--config", quick, "--sections", "looks",
+        "--objects", tmp_path / "boxes.csv", "--table", tmp_path / "table.csv",
+    )  # fmt: skip
+    assert code in (0, 3)
+    total = len(audited)
+    assert f"objects: {total - 1} of {total} pictures have one" in shown
+    assert f"table: 1 column, {total} of {total} pictures; 1 line about no picture" in shown
+    found = facts(run)
+    objects = found["looks"]["objects"]
+    assert (objects["marked"], objects["unmarked"], objects["cut_off"]) == (total - 1, 1, 0)
+    for method in ("gradcam", "saliency"):
+        measured = objects["methods"][method]
+        assert measured["inside"]["chance"] == pytest.approx(1 / 9, abs=0.02)
+        assert measured["pointing"]["chance"] == pytest.approx(0.155, abs=0.03)
+        assert 0 < measured["inside"]["value"] < 1
+    page = (run.folder / "report/index.html").read_text()
+    assert "Attribution and object" in page
+    assert "Zhang et al. 2016" in page
+
+
+def test_data_is_told_of_shortcuts_also_after_a_stop(run, call, monkeypatch, quick, audited):
+    from tlpipe.audit.finding import Section
+    from tlpipe.audit.sections import data
+
+    def found(subject):
+        clue = {"class": EVIL, "confirmed": True, "seen_in": [p.path for p in audited]}
+        return Section(name="shortcuts", title="S", findings=(), facts={"clues": [clue]})
+
+    def told(subject, shortcuts=None):
+        rows = [] if shortcuts is None else data.misled(subject, shortcuts)
+        return Section(name="data", title="D", findings=(), facts={"rows": rows})
+
+    def stop(subject):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(registry.SECTIONS, "shortcuts", found)
+    monkeypatch.setitem(registry.SECTIONS, "data", told)
+    command = ("report", run.folder, "--config", quick, "--sections")
+    with monkeypatch.context() as patched:
+        patched.setitem(registry.SECTIONS, "provenance", stop)
+        assert call(*command, "data,provenance")[0] == 130
+    # What was kept without shortcuts is not taken for what is told of them.
+    with monkeypatch.context() as patched:
+        patched.setitem(registry.SECTIONS, "provenance", stop)
+        assert call(*command, "shortcuts,data,provenance")[0] == 130
+    code, shown, _ = call(*command, "shortcuts,data,provenance")
+    assert code in (0, 3)
+    assert "shortcuts (kept)" in shown
+    assert "data (kept)" in shown
+    with (run.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        called = {row["path"] for row in csv.DictReader(file) if row["predicted"] == EVIL}
+    with (run.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    assert called
+    assert {paths[row] for row in facts(run)["data"]["rows"]} == called
+
+
 @pytest.mark.parametrize(
     ("thresholds", "section", "gate", "expected"),
     [
@@ -143,7 +226,9 @@ def test_exit_codes(run, call, tmp_path, thresholds, section, gate, expected):
     [
         (("--sections", "performence"), ["did you mean 'performance'?"]),
         (("--methods", "gradcm"), ["did you mean 'gradcam'?"]),
-        (("--config", "none.yaml"), ["none.yaml"]),
+        (("--config", "none.yaml"), ["There is no file of thresholds 'none.yaml'"]),
+        (("--objects", "none"), ["no folder of masks and no CSV of boxes 'none'"]),
+        (("--table", "{file}"), ["own.yaml", "no column 'path'"]),
         (("--config", "{file}"), ["performance.recal_red", "did you mean"]),
     ],
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from tlpipe.audit.clue_shown import described, outlined, strong, where
 from tlpipe.audit.evidence import counterfactual, patches
 from tlpipe.audit.evidence.artefacts import Artefact, Frame, Overlay, Shift, drawings, see
 from tlpipe.audit.evidence.counterfactual import Effect
@@ -15,23 +15,25 @@ from tlpipe.audit.evidence.patches import Patch
 from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
 from tlpipe.audit.subject import Subject
 from tlpipe.config.audit import Shortcuts
-from tlpipe.data.pixels import as_rgb
 
 Change = Callable[[np.ndarray], np.ndarray]
 
 # Held-out pictures of a class, and of the others, in which an artefact is counted, at most.
 _MATCHED = 200
 _SHIFTS = ("brighter", "darker")
-_EDGES = ("the top", "the bottom", "the left", "the right")
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Some pictures with their classes; of held-out ones also what the model says of them."""
+    """Some pictures with their classes; of held-out ones also what the model says of them.
+
+    ``audited``, bool (n,), says which are of the part that is audited.
+    """
 
     pictures: np.ndarray
     labels: np.ndarray
     logits: np.ndarray | None = None
+    audited: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Clue:
         separation: of a mark: correlation in the class above that elsewhere; of others the lowest
             area under the ROC curve against one other class, on held-out pictures.
         place: of a mark: mean and standard deviation of its centre, shares of the side.
+        seen_in: of what is confirmed, the pictures of the audited part that show it: positions in
+            it, ascending.
     """
 
     kind: str
@@ -65,6 +69,7 @@ class Clue:
     shown: tuple[tuple[str, np.ndarray], ...]
     separation: float
     place: dict[str, tuple[float, float]] | None = None
+    seen_in: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ def held_out(subject: Subject) -> Pictures:
         np.concatenate([subject.pictures(part) for part in parts]),
         np.concatenate([subject.labels(part) for part in parts]),
         np.concatenate([subject.logits(part) for part in parts]),
+        np.concatenate([np.full(len(subject.labels(p)), p == subject.part) for p in parts]),
     )
 
 
@@ -173,20 +179,26 @@ def _mark(subject: Subject, limits: Shortcuts, held: Pictures, patch: Patch) -> 
         )
     examples: list[tuple[str, np.ndarray]] = [("the mark", patch.picture)]
     for row, box in list(zip(rows, boxes, strict=True))[:2]:
-        examples.append(("where it is", _outlined(held.pictures[row], box)))
+        examples.append(("where it is", outlined(held.pictures[row], box)))
         examples.append(("painted out", counterfactual.inpainted(held.pictures[row], box)))
+    confirmed = _lowers(removal, limits) or _raises(pasting, limits)
+    seen_in: tuple[int, ...] = ()
+    if confirmed:
+        audited, _ = patches.match(patch, subject.pictures(subject.part))
+        seen_in = _places(audited >= patch.threshold)
     return Clue(
         kind="mark",
         label=patch.label,
-        what=f"a small mark {_where(patch)}",
+        what=f"a small mark {where(patch)}",
         recurrence=float(shown.mean()) if len(own) else 0.0,
         elsewhere=float((far >= patch.threshold).mean()) if len(others) else 0.0,
         removal=removal,
         pasting=pasting,
-        confirmed=_lowers(removal, limits) or _raises(pasting, limits),
+        confirmed=confirmed,
         shown=tuple(examples),
         separation=patch.separation,
         place={"mean": patch.place, "spread": patch.spread},
+        seen_in=seen_in,
     )
 
 
@@ -242,21 +254,23 @@ def _whole(
     pasting = compared(targets, artefact.added, artefact.unadded)
     examples: list[tuple[str, np.ndarray]] = []
     if isinstance(artefact, Overlay):
-        examples.append(("the drawing, made strong", _strong(artefact.drawing)))
+        examples.append(("the drawing, made strong", strong(artefact.drawing)))
     for row in rows[:2]:
         examples.append(("as it is", held.pictures[row]))
         examples.append(("undone", artefact.removed(held.pictures[row])))
+    confirmed = _both_ways(removal, pasting, limits)
     return Clue(
         kind=kind,
         label=label,
-        what=_described(artefact),
+        what=described(artefact),
         recurrence=float((scores[own] > threshold).mean()),
         elsewhere=float((scores[others] > threshold).mean()),
         removal=removal,
         pasting=pasting,
-        confirmed=_both_ways(removal, pasting, limits),
+        confirmed=confirmed,
         shown=tuple(examples),
         separation=worst_auc(scores, held.labels, label),
+        seen_in=_places(scores[held.audited] > threshold) if confirmed else (),
     )
 
 
@@ -275,40 +289,8 @@ def _telling(limits: Shortcuts, train: Pictures, held: Pictures, classes: int) -
     return sorted(found, key=lambda t: (-abs(t.held_out - 0.5), t.label, t.property))
 
 
-def _described(artefact: Artefact) -> str:
-    if isinstance(artefact, Shift):
-        direction = "higher" if artefact.amount > 0 else "lower"
-        return f"a brightness {abs(artefact.amount):.0f} of 255 levels {direction}"
-    if isinstance(artefact, Frame):
-        edges = [name for name, deep in zip(_EDGES, artefact.depths, strict=True) if deep]
-        along = "all edges" if len(edges) == len(_EDGES) else " and ".join(edges)
-        return f"a frame of one colour along {along}"
-    return "the same drawing laid over all of them"
-
-
-def _where(patch: Patch) -> str:
-    if not patch.fixed:
-        return "at changing places"
-    words = [
-        names[min(2, int(3 * share))]
-        for names, share in zip(
-            (("top", "middle", "bottom"), ("left", "centre", "right")), patch.place, strict=True
-        )
-    ]
-    return f"always at the {' '.join(words)}"
-
-
-def _outlined(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    top, left, bottom, right = (int(x) for x in box)
-    shown = np.ascontiguousarray(as_rgb(picture))
-    return cv2.rectangle(shown.copy(), (left - 1, top - 1), (right, bottom), (255, 0, 160), 2)
-
-
-def _strong(drawing: np.ndarray) -> np.ndarray:
-    """Gray where the drawing changes nothing; contrast so that it fills the range."""
-    return np.rint(np.clip(128 + 100 * drawing / (3 * drawing.std() + 1e-6), 0, 255)).astype(
-        np.uint8
-    )
+def _places(chosen: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(chosen).tolist())
 
 
 def _sides(

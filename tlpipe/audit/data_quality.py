@@ -169,13 +169,8 @@ def labels(data: Gathered) -> tuple[Chapter, LabelCheck]:
 
 def _label_finding(subject: Subject, wrong: int, n: int, turns: Counter) -> Finding:
     limits, share = subject.settings.data, wrong / n
-    level: Level = (
-        "red"
-        if share > limits.label_share_red
-        else "amber"
-        if share > limits.label_share_amber
-        else "green"
-    )
+    # Never red: it is a guess, and a person has to look.
+    level: Level = "amber" if share > limits.label_share_amber else "green"
     sentence = f"{wrong} of {n} labels ({share:.1%}) are likely to be wrong"
     if turns:
         (label, suggested), count = min(turns.items(), key=lambda turn: (-turn[1], turn[0]))

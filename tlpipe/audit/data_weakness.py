@@ -1,4 +1,4 @@
-"""Where the data mislead the model: telling properties, weak slices, and each error's cause."""
+"""Where the data mislead the model: telling properties and weak slices."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from dataclasses import asdict
 import numpy as np
 
 from tlpipe.audit.chapter import Chapter
-from tlpipe.audit.evidence import errors_why
 from tlpipe.audit.evidence.properties import Separation, measure, separations
-from tlpipe.audit.evidence.slices import WeakSlice, categories, clusters, quarters, weak_slices
+from tlpipe.audit.evidence.slices import (
+    WeakSlice,
+    categories,
+    clusters,
+    quarters,
+    told,
+    weak_slices,
+)
 from tlpipe.audit.finding import Finding, Gallery, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
-from tlpipe.metrics.scores import softmax
 
 _LISTED = 50
 # Separations weaker than this are not worth a line.
 _TELLING = 0.6
 _Q = 0.05
+# Weak slices of the user's own table that get a finding each.
+_NAMED = 3
 
 
 def properties(data: Gathered, correct: np.ndarray) -> tuple[Chapter, dict[str, np.ndarray]]:
@@ -37,7 +44,7 @@ def properties(data: Gathered, correct: np.ndarray) -> tuple[Chapter, dict[str, 
     asked = range(len(subject.names)) if len(subject.names) > 2 else (1,)
     by_class = separations(values, {subject.names[c]: data.labels == c for c in asked})
     by_error = separations(audited, {"wrong": ~correct})
-    told = [s for s in (*by_class, *by_error) if s.auc >= _TELLING and s.q <= _Q]
+    telling = [s for s in (*by_class, *by_error) if s.auc >= _TELLING and s.q <= _Q]
     rows = tuple(
         (
             s.property,
@@ -46,7 +53,7 @@ def properties(data: Gathered, correct: np.ndarray) -> tuple[Chapter, dict[str, 
             s.auc,
             s.q,
         )
-        for s in told
+        for s in telling
     )
     return Chapter(
         findings=(
@@ -117,9 +124,11 @@ def slices(
     """Kinds of pictures that the model is weak on."""
     subject, limits = data.subject, data.subject.settings.data
     files = [data.files[i] for i in np.flatnonzero(data.audited)]
+    given, known = _given(data, limits.slice_pictures)
     searched = {
         **quarters(measured),
         **categories(files),
+        **given,
         **clusters(data.features[data.audited], seed=subject.seed),
     }
     weak, tested = weak_slices(
@@ -127,10 +136,13 @@ def slices(
     )
     where = np.flatnonzero(data.audited)
     return Chapter(
-        findings=_slice_findings(weak, tested, float(correct.mean()), limits.slice_pictures),
+        findings=_slice_findings(
+            weak, set(given), tested, float(correct.mean()), limits.slice_pictures
+        ),
         facts={
             "slices": {
                 "tested": tested,
+                **known,
                 "weak": [
                     {key: value for key, value in asdict(s).items() if key != "rows"} for s in weak
                 ],
@@ -159,9 +171,25 @@ def slices(
     ), weak
 
 
+def _given(data: Gathered, least: int) -> tuple[dict[str, np.ndarray], dict[str, dict]]:
+    """The slices of the user's table, and what is to be said of it; nothing when there is none."""
+    columns = data.subject.columns
+    if columns is None:
+        return {}, {}
+    rows = data.rows[data.audited]
+    about = {
+        "columns": list(columns.values),
+        "pictures": int(columns.known[rows].sum()),
+        "lines_about_no_picture": columns.unknown,
+    }
+    values = {name: column[rows] for name, column in columns.values.items()}
+    return told(values, least=least), {"table": about}
+
+
 def _slice_findings(
-    weak: list[WeakSlice], tested: int, accuracy: float, least: int
+    weak: list[WeakSlice], given: Collection[str], tested: int, accuracy: float, least: int
 ) -> tuple[Finding, ...]:
+    """The worst slice, and the worst of those that the user's own table gives by name."""
     if not tested:
         return (
             Finding(
@@ -180,99 +208,30 @@ def _slice_findings(
                 weight=0.2,
             ),
         )
-    worst = weak[0]
-    more = f"; {len(weak) - 1} more of {tested} slices are weak" if len(weak) > 1 else ""
+    more = f" {len(weak) - 1} more of {tested} slices are weak." if len(weak) > 1 else ""
+    named = [s for s in weak if s.name in given][:_NAMED]
+    rest = [s for s in named if s is not weak[0]]
     return (
-        Finding(
-            name="data.slices",
-            level="amber",
-            sentence=f"On the slice “{worst.name}” ({worst.n} pictures) it is right "
-            f"{worst.accuracy:.0%} of the time ({worst.low:.0%} to {worst.high:.0%}), on the rest "
-            f"{worst.rest:.0%}{more}.",
-            todo="gather more training pictures of this kind",
-            weight=min(1.0, 0.4 + accuracy - worst.accuracy),
-        ),
+        _slice_finding("data.slices", weak[0], weak[0].name in given, accuracy, more),
+        *(_slice_finding(f"data.slices.{s.name}", s, True, accuracy, "") for s in rest),
     )
 
 
-def errors(
-    data: Gathered,
-    correct: np.ndarray,
-    doubted: np.ndarray,
-    strange: np.ndarray,
-    weak: list[WeakSlice],
-    shortcut_rows: Collection[int],
-) -> Chapter:
-    """Each error of the audited part with its likely cause.
-
-    Args:
-        data: all parts.
-        correct: bool (m,), of the audited pictures.
-        doubted: bool (n,), of all pictures: the label is likely to be wrong.
-        strange: bool (n,): outliers.
-        weak: slices of the audited pictures.
-        shortcut_rows: rows of the manifest that hold a confirmed artefact.
-    """
-    subject, audited = data.subject, data.audited
-    p = softmax(subject.logits(subject.part) / subject.temperature)
-    in_weak = np.zeros(len(correct), bool)
-    for one in weak:
-        in_weak[one.rows] = True
-    causes = errors_why.likely_causes(
-        ~correct,
-        label=doubted[audited],
-        shortcut=np.isin(data.rows[audited], list(shortcut_rows)),
-        outlier=strange[audited],
-        unsure=errors_why.ambiguous(p, margin=subject.settings.data.ambiguous_margin),
-        slice_=in_weak,
-    )
-    counted = errors_why.counts(causes)
-    labels, answers = data.labels[audited], p.argmax(axis=1)
-    paths = subject.paths(subject.part)
-    # The surest errors first: they have the most to say.
-    order = sorted(causes, key=lambda row: (-p[row].max(), row))
-    rows = tuple(
-        (
-            paths[row],
-            subject.names[labels[row]],
-            subject.names[answers[row]],
-            float(p[row].max()),
-            causes[row],
+def _slice_finding(name: str, s: WeakSlice, given: bool, accuracy: float, more: str) -> Finding:
+    if given:
+        sentence = (
+            f"Pictures with {s.name}: {s.accuracy:.0%} right ({s.low:.0%} to {s.high:.0%}, "
+            f"{s.n} pictures) against {s.rest:.0%} of the rest."
         )
-        for row in order
-    )
-    return Chapter(
-        findings=(_cause_finding(counted),),
-        facts={"errors": {"causes": counted, "list": [list(row) for row in rows]}},
-        tables=(
-            Table(
-                title="Errors by likely cause",
-                columns=("cause", "errors", "meaning"),
-                rows=tuple((name, counted[name], why) for name, why in errors_why.CAUSES.items()),
-            ),
-            *(
-                [
-                    Table(
-                        title="Errors, the surest first",
-                        columns=("picture", "label", "answer", "confidence", "cause"),
-                        rows=rows[:_LISTED],
-                    )
-                ]
-                if rows
-                else []
-            ),
-        ),
-    )
-
-
-def _cause_finding(counted: dict[str, int]) -> Finding:
-    total = sum(counted.values())
-    said = [f"{count} {name}" for name, count in counted.items() if count]
+    else:
+        sentence = (
+            f"On the slice “{s.name}” ({s.n} pictures) it is right {s.accuracy:.0%} of the time "
+            f"({s.low:.0%} to {s.high:.0%}), on the rest {s.rest:.0%}."
+        )
     return Finding(
-        name="data.errors",
-        level="info",
-        sentence=f"Of {total} errors, by likely cause: {', '.join(said)}."
-        if total
-        else "It makes no error on these pictures.",
-        weight=0.4,
+        name=name,
+        level="amber",
+        sentence=sentence + more,
+        todo="gather more training pictures of this kind",
+        weight=min(1.0, 0.4 + accuracy - s.accuracy),
     )

@@ -5,23 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from tlpipe.audit.document import Head
 from tlpipe.audit.finding import Cell, Section
 from tlpipe.audit.verdict import Verdict
+from tlpipe.html import templates
 
 
 def html(head: Head, verdict: Verdict, sections: Sequence[Section]) -> str:
     """The page; every name in it is escaped."""
-    environment = Environment(
-        loader=PackageLoader("tlpipe.audit", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("tlpipe.audit")
     environment.filters["cell"] = _cell
     environment.filters["code"] = _code
     # As pictures, because the same ids stand in several plots.

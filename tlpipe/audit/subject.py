@@ -12,6 +12,8 @@ import keras
 import numpy as np
 
 from tlpipe.artifact.classifier import Classifier
+from tlpipe.audit.given.columns import Columns, read_columns
+from tlpipe.audit.given.objects import Objects, read_objects
 from tlpipe.config.audit import Audit
 from tlpipe.data.loader import batches
 from tlpipe.data.manifest import Manifest
@@ -127,6 +129,21 @@ class Subject:
     def temperature(self) -> float:
         """What logits are divided by for honest probabilities, fitted on the validation part."""
         return fit_temperature(self.labels("val"), self.logits("val"))
+
+    @cached_property
+    def objects(self) -> Objects | None:
+        """Where the object lies in pictures of ``part``; None when it was not given."""
+        given, about = self.settings.objects, self.classifier.metadata
+        if given is None:
+            return None
+        rows = self.rows(self.part)
+        return read_objects(Path(given), self.manifest, rows, about.size, about.resize)
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """What the user's table says of the manifest's pictures; None when none was given."""
+        given = self.settings.table
+        return None if given is None else read_columns(Path(given), self.manifest)
 
     @cached_property
     def explained(self) -> Explained:

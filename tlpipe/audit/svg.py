@@ -7,20 +7,20 @@ only measures it; what it has no letters for, it measures by a stand-in of the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from html import escape
 from io import BytesIO
 from unicodedata import east_asian_width
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from tlpipe.font import FAMILY, letters
 
 MODEL, OTHER, QUIET = "#4c72b0", "#dd8452", "#8c8c8c"
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tlpipe",
-    "font.family": ["DejaVu Sans"],
+    "font.family": [FAMILY],
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -71,15 +71,10 @@ class Names:
         return svg
 
 
-@cache
-def _letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
-
-
 def _drawable(name: str) -> bool:
     # A dollar opens a formula; Arabic and its like need shaping, which SVG readers do themselves.
     return (
         name.isprintable()
         and not set(name) & set("$§")
-        and all(ord(c) < 0x0590 and ord(c) in _letters() for c in name)
+        and all(ord(c) < 0x0590 and ord(c) in letters() for c in name)
     )

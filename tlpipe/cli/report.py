@@ -21,6 +21,8 @@ tlpipe report RUN --fail-on red && deploy
 
 tlpipe report RUN --sections performance,shortcuts --methods gradcam,saliency,occlusion
 
+tlpipe report RUN --objects masks/ --table cameras.csv
+
 Sections: performance, confidence, looks, belief, shortcuts, data, robustness, fit, provenance.
 
 Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated,
@@ -56,6 +58,14 @@ def report(
     config: Annotated[
         Path | None, Option(help="Thresholds of your own; see pipelines/audit.yaml.")
     ] = None,
+    objects: Annotated[
+        str | None,
+        Option(help="Where the object is: a folder of masks, or a CSV path,x0,y0,x1,y1."),
+    ] = None,
+    table: Annotated[
+        str | None,
+        Option(help="A CSV of what you know of the pictures (path,camera,...): slices to search."),
+    ] = None,
     fail_on: Annotated[
         Gate | None, Option(help="Exit code 1 when a finding is as bad as this.")
     ] = None,
@@ -65,7 +75,7 @@ def report(
     """Audit a model: where it looks, what misleads it, and whether its confidence is honest."""
     from tlpipe.config.load import read_audit
 
-    settings = read_audit(config, limit)
+    settings = read_audit(config, limit=limit, objects=objects, table=table)
     import_backend()
     from tlpipe.stages.audit import audit_run
 
@@ -85,4 +95,4 @@ def report(
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

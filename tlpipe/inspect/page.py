@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from tlpipe.html import templates
 from tlpipe.inspect import words
 from tlpipe.inspect.examine import Examination
 
@@ -19,14 +18,8 @@ def html(found: Examination, *, source: str, trains: str, fits: list[str]) -> st
         trains: in words, what trains.
         fits: sentences on the largest batch; none when nobody asked.
     """
-    environment = Environment(
-        loader=PackageLoader("tlpipe.inspect", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    page = templates("tlpipe.inspect").get_template("page.html.j2")
+    return page.render(
         found=found,
         tables=[(title, getattr(found, level)) for level, title in _LEVELS.items()],
         source=source,

@@ -72,13 +72,14 @@ class Screen:
         table.add_column(self._file.search.objective, justify="right", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
         table.add_column("values", ratio=1)
-        for trial in best_first(trials, self._maximize)[:BEST]:
-            row = (trial.name, f"{trial.score:.4f}", clock(trial.seconds), self.values(trial))
-            table.add_row(*row)
+        # What runs stands first: of a table higher than the screen the end is cut off.
         for number, line in sorted(running.items()):
             trial = trials[number]
             state = Text(f"{self.values(trial)}\n{line}", style="cyan")
             table.add_row(trial.name, "...", "", state)
+        for trial in best_first(trials, self._maximize)[:BEST]:
+            row = (trial.name, f"{trial.score:.4f}", clock(trial.seconds), self.values(trial))
+            table.add_row(*row)
         return table
 
     def _title(self, trials: Sequence[Trial]) -> str:

@@ -16,7 +16,7 @@ from tlpipe.artifact.classifier import load
 from tlpipe.audit.document import Head, document
 from tlpipe.audit.finding import Section
 from tlpipe.audit.page import html
-from tlpipe.audit.sections.registry import SECTIONS
+from tlpipe.audit.sections.registry import AFTER, SECTIONS
 from tlpipe.audit.subject import Subject
 from tlpipe.audit.verdict import Verdict, verdict
 from tlpipe.config.audit import Audit
@@ -25,6 +25,7 @@ from tlpipe.explain.methods import DEFAULT, check_methods
 from tlpipe.pipeline.atomic import read_json, write_text
 from tlpipe.pipeline.run import Run
 from tlpipe.stages.evaluation import open_checked_manifest, open_finished
+from tlpipe.stages.given import digest, say_given
 from tlpipe.stages.inputs import MANIFEST
 from tlpipe.stages.report import card_facts
 from tlpipe.stages.select import CHOICE, MODEL
@@ -32,7 +33,7 @@ from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
 
 PAGE, JSON, WORK = "report/index.html", "report/report.json", "report/work"
 # Raised when a section's results change, so that old ones are made again.
-_VERSION = 1
+_VERSION = 2
 
 
 def audit_run(
@@ -61,7 +62,7 @@ def audit_run(
     Raises:
         ConfigError: no such section or method.
         RunError: not a finished run, or its manifest is not the model's.
-        DataError: pictures are missing or changed.
+        DataError: pictures are missing or changed, or a mask or table does not fit them.
     """
     check_methods(methods)
     for name in sections:
@@ -71,8 +72,12 @@ def audit_run(
     settings = settings or Audit()
     with run.locked():
         subject = open_subject(run, settings, tuple(methods))
+        say_given(subject)
         chosen = [name for name in SECTIONS if name in sections or not sections]
-        done = [_examine(subject, name, number, chosen) for number, name in enumerate(chosen, 1)]
+        found_in: dict[str, Section] = {}
+        for name in chosen:
+            found_in[name] = _examine(subject, name, chosen, found_in.get(AFTER.get(name)))
+        done = list(found_in.values())
         found = verdict(
             done, pictures=len(subject.labels(subject.part)), few=settings.performance.few
         )
@@ -126,6 +131,7 @@ def _work_folder(run: Run, settings: Audit, methods: tuple[str, ...]) -> Path:
         model = hashlib.file_digest(file, "sha256").hexdigest()
     manifest = hashlib.sha256(run.path(MANIFEST).read_bytes()).hexdigest()
     about = [_VERSION, __version__, model, manifest, settings.model_dump(mode="json"), methods]
+    about += [digest(Path(path)) for path in (settings.objects, settings.table) if path]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     folder = run.path(WORK)
     marker = folder / "key"
@@ -136,9 +142,11 @@ def _work_folder(run: Run, settings: Audit, methods: tuple[str, ...]) -> Path:
     return folder
 
 
-def _examine(subject: Subject, name: str, number: int, chosen: list[str]) -> Section:
-    label = f"[{number}/{len(chosen)}] {name}"
-    path = subject.work / f"{name}.json"
+def _examine(subject: Subject, name: str, chosen: list[str], before: Section | None) -> Section:
+    """Examines, or reads what was kept; ``before`` is another section that this one is told."""
+    label = f"[{chosen.index(name) + 1}/{len(chosen)}] {name}"
+    # Named after both: a stopped report may have gone without the other.
+    path = subject.work / f"{name}{'-after-' + before.name if before else ''}.json"
     if path.exists():
         try:
             section = Section.model_validate_json(path.read_text(encoding="utf-8"))
@@ -148,7 +156,7 @@ def _examine(subject: Subject, name: str, number: int, chosen: list[str]) -> Sec
             subject.run.say(f"{label} (kept)")
             return section
     subject.run.say(label)
-    section = SECTIONS[name](subject)
+    section = SECTIONS[name](subject, before) if before else SECTIONS[name](subject)
     write_text(path, section.model_dump_json())
     return section
 

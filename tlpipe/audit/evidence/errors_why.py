@@ -6,12 +6,13 @@ import numpy as np
 
 # In this order: a doubtful label says nothing of the model, a shortcut is proven by experiment, the
 # next two are about the picture itself, and a weak slice holds many pictures that are in order.
+SHORTCUT = "bias: a shortcut"
 CAUSES = {
     "wrong label": "the label is likely to be wrong, not the prediction",
-    "shortcut": "the picture holds an artefact that the model takes for a class",
+    SHORTCUT: "the picture holds an artefact that the model takes for the class it named",
     "out of distribution": "the picture is unlike those the model was trained on",
     "ambiguous": "the model is unsure, and rightly: the two likeliest classes are nearly tied",
-    "weak slice": "the picture is of a kind that the model is weak on",
+    "bias: a weak slice": "the picture is of a kind that the model is weak on",
     "unexplained": "confident and none of these: too little regularisation, or an unknown cause",
 }
 
@@ -46,7 +47,8 @@ def likely_causes(
     Args:
         wrong: bool (n,): the prediction is not the label.
         label: bool (n,): the label is likely to be wrong.
-        shortcut: bool (n,): it holds an artefact that a counterfactual has confirmed.
+        shortcut: bool (n,): it holds an artefact, confirmed by a counterfactual, of the class that
+            it is taken for.
         outlier: bool (n,): it is unlike the training pictures.
         unsure: bool (n,): see ``ambiguous``.
         slice_: bool (n,): it lies in a slice that is weak.

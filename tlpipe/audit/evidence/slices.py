@@ -121,6 +121,39 @@ def categories(files: Sequence[Picture]) -> dict[str, np.ndarray]:
     return found
 
 
+def told(columns: Mapping[str, np.ndarray], *, least: int = 30) -> dict[str, np.ndarray]:
+    """Slices that the user's own table gives, bool (n,) each.
+
+    Args:
+        columns: by name; str (n,): a slice for each value, and none for the empty text; float
+            (n,): one for each quarter, and none for NaN.
+        least: pictures that a slice must have: a column may have a value for every picture.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        if values.dtype.kind == "f":
+            found |= _four(name, values)
+            continue
+        for value, count in sorted(Counter(values.tolist()).items()):
+            if value and count >= least:
+                found[f"{name}={value}"] = values == value
+    return {name: mask for name, mask in found.items() if mask.sum() >= least}
+
+
+def _four(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The quarters of a column of numbers; equal numbers lie in one, the lower."""
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return {}
+    first, middle, last = np.quantile(there, (0.25, 0.5, 0.75))
+    return {
+        f"{name} up to {first:.6g}": values <= first,
+        f"{name} above {first:.6g}, up to {middle:.6g}": (values > first) & (values <= middle),
+        f"{name} above {middle:.6g}, up to {last:.6g}": (values > middle) & (values <= last),
+        f"{name} above {last:.6g}": values > last,
+    }
+
+
 def clusters(features: np.ndarray, *, seed: int, size: int = 60) -> dict[str, np.ndarray]:
     """Pictures that look alike to the network, bool (n,) each: k-means of the features.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
-from tlpipe.audit import data_quality, data_weakness
+from tlpipe.audit import data_errors, data_quality, data_weakness
 from tlpipe.audit.finding import Section, ranked
 from tlpipe.audit.gathered import Gathered
+from tlpipe.audit.sections.shortcuts import misled
 from tlpipe.audit.subject import Subject
 
 _DEFINITION = (
@@ -18,10 +17,10 @@ _DEFINITION = (
     "probability that the label gets. A fine-tuned network has seen the labels of its training "
     "pictures, so there some errors go unseen. Outliers: the mean distance to the five nearest "
     "training pictures in the network's features, robust z of its logarithm. Properties: area "
-    "under the ROC curve. Weak slices: quarters of properties, what the manifest says, and "
-    "clusters of look-alikes; weak when the 95 % interval lies below the overall accuracy and the "
-    "test against the rest passes at a false discovery rate of 5 %. Each error has the first cause "
-    "that applies, in the order of the table."
+    "under the ROC curve. Weak slices: quarters of properties, what the manifest and a table given "
+    "with `--table` say, and clusters of look-alikes; weak when the 95 % interval lies below the "
+    "overall accuracy and the test against the rest passes at a false discovery rate of 5 %. Each "
+    "error has the first cause that applies, in the order of the table."
 )
 _REFERENCE = (
     "Northcutt et al. 2021 (confident learning); Sun et al. 2022 (nearest neighbours); Iglewicz "
@@ -30,12 +29,12 @@ _REFERENCE = (
 )
 
 
-def examine(subject: Subject, shortcut_rows: Collection[int] = ()) -> Section:
+def examine(subject: Subject, shortcuts: Section | None = None) -> Section:
     """Leaks, labels, outliers, balance, properties, weak slices, and each error's cause.
 
     Args:
         subject: what is audited.
-        shortcut_rows: rows of the manifest that hold an artefact which a counterfactual confirmed.
+        shortcuts: what that section found, whose pictures are then a cause of errors.
     """
     data = Gathered.of(subject)
     correct = data.labels[data.audited] == subject.logits(subject.part).argmax(axis=1)
@@ -45,7 +44,8 @@ def examine(subject: Subject, shortcut_rows: Collection[int] = ()) -> Section:
     properties, measured = data_weakness.properties(data, correct)
     slices, weak = data_weakness.slices(data, correct, measured)
     doubted = np.isin(np.arange(len(data.labels)), check.likely)
-    errors = data_weakness.errors(data, correct, doubted, strange, weak, shortcut_rows)
+    shortcut_rows = None if shortcuts is None else misled(subject, shortcuts)
+    errors = data_errors.errors(data, correct, doubted, strange, weak, shortcut_rows)
     balance = data_quality.balance(data)
     chapters = (leaks, labels, outliers, properties, slices, errors, balance)
     return Section(

@@ -4,61 +4,82 @@ from __future__ import annotations
 
 import numpy as np
 
+from tlpipe.audit import looks_inside
+from tlpipe.audit.attributed import border_area, reduced
+from tlpipe.audit.chapter import Chapter
 from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
 from tlpipe.audit.subject import Subject
 from tlpipe.audit.thumbnails import webp
 from tlpipe.audit.trust import believed
 from tlpipe.explain.methods import METHODS, attributions
-from tlpipe.explain.overlay import overlay, scaled
+from tlpipe.explain.overlay import overlay
 from tlpipe.metrics.scores import predicted
 
 _KINDS = ("right", "wrong", "least sure")
 
 
 def examine(subject: Subject) -> Section:
-    """Galleries of right, wrong and least sure cases, mean maps, and the border's share."""
-    part = subject.part
+    """Galleries of right, wrong and least sure cases, mean maps, shares of border and object."""
+    part, limits = subject.part, subject.settings.looks
     pictures, labels, p = subject.pictures(part), subject.labels(part), subject.probabilities(part)
     answers = predicted(p)
-    with subject.progress("attributions") as advance:
-        found = attributions(
-            subject.explained, pictures, answers, subject.methods, progress=advance
-        )
-    trusted = believed(subject)
-    shares = {
-        name: border_share(maps, subject.settings.looks.border) for name, maps in found.items()
-    }
-    classes = worst_classes(labels, answers, len(subject.names), subject.settings.looks.classes)
+    classes = worst_classes(labels, answers, len(subject.names), limits.classes)
     chosen = {
-        (c, kind): _choose(kind, labels, answers, p, c, subject.settings.looks.examples)
+        (c, kind): _choose(kind, labels, answers, p, c, limits.examples)
         for c in classes
         for kind in _KINDS
     }
+
+    def maps_of(start: int, stop: int) -> dict[str, np.ndarray]:
+        rows = slice(start, stop)
+        return attributions(subject.explained, pictures[rows], answers[rows], subject.methods)
+
+    with subject.progress("attributions") as advance:
+        found = reduced(
+            maps_of,
+            answers,
+            classes=classes,
+            kept={int(row) for rows in chosen.values() for row in rows},
+            border=limits.border,
+            objects=subject.objects,
+            tolerance=limits.tolerance,
+            advance=advance,
+        )
+    trusted, shares = believed(subject), found.border
+    objects = Chapter(findings=())
+    if found.inside is not None:
+        objects = looks_inside.examine(limits, subject.objects, found.inside, trusted, subject.seed)
     return Section(
         name="looks",
         title="Where it looks",
-        findings=tuple(
-            _finding(subject, name, share, trusted[name]) for name, share in shares.items()
+        findings=(
+            *objects.findings,
+            *(_finding(subject, name, share, trusted[name]) for name, share in shares.items()),
         ),
         definition=(
             "Attributions of the predicted class's score before softmax, brighter where it "
-            "matters more. The border is the outer "
-            f"{subject.settings.looks.border:.0%} of the side all round, "
-            f"{border_area(subject.settings.looks.border):.0%} of the picture."
+            f"matters more. The border is the outer {limits.border:.0%} of the side all round, "
+            f"{border_area(limits.border):.0%} of the picture."
+            + (" " + looks_inside.definition(limits) if subject.objects is not None else "")
         ),
         reference="; ".join(
-            f"{METHODS[name].title}: {METHODS[name].paper}" for name in subject.methods
+            [
+                *(f"{METHODS[name].title}: {METHODS[name].paper}" for name in subject.methods),
+                *([looks_inside.REFERENCE] if subject.objects is not None else []),
+            ]
         ),
         facts={
             "border_share": {name: float(share.mean()) for name, share in shares.items()},
-            "border_area": border_area(subject.settings.looks.border),
+            "border_area": border_area(limits.border),
             "believed": trusted,
             "shown": {
                 f"{subject.names[c]}: {kind}": [subject.paths(part)[i] for i in rows]
                 for (c, kind), rows in chosen.items()
             },
+            **objects.facts,
         },
         tables=(
+            *objects.tables,
             Table(
                 title="Share of the attribution in the border",
                 columns=("method", *subject.names),
@@ -75,27 +96,14 @@ def examine(subject: Subject) -> Section:
             ),
         ),
         galleries=(
-            _mean_maps(subject, classes, found, answers),
+            _mean_maps(subject, classes, found.means),
             *(
-                _gallery(subject, c, kind, rows, pictures, found, labels, answers, p, trusted)
+                _gallery(subject, c, kind, rows, pictures, found.maps, labels, answers, p, trusted)
                 for (c, kind), rows in chosen.items()
                 if len(rows)
             ),
         ),
     )
-
-
-def border_area(width: float) -> float:
-    """Share of a square that its border of ``width`` (a share of the side) covers."""
-    return 1 - (1 - 2 * width) ** 2
-
-
-def border_share(maps: np.ndarray, width: float) -> np.ndarray:
-    """Share of each map, float (n, s, s), that lies in the border, float (n,); 0 for a dark map."""
-    edge = [max(1, round(width * side)) for side in maps.shape[1:]]
-    inside = maps[:, edge[0] : -edge[0], edge[1] : -edge[1]].sum((1, 2), dtype="float64")
-    whole = maps.sum((1, 2), dtype="float64")
-    return 1 - np.divide(inside, whole, out=np.ones_like(whole), where=whole > 0)
 
 
 def _finding(subject: Subject, name: str, share: np.ndarray, trusted: bool) -> Finding:
@@ -150,7 +158,7 @@ def _choose(kind, labels, answers, p, c, examples) -> np.ndarray:
     return rows[np.argsort(-score[rows], kind="stable")][:examples]
 
 
-def _gallery(subject, c, kind, rows, pictures, found, labels, answers, p, trusted) -> Gallery:
+def _gallery(subject, c, kind, rows, pictures, maps, labels, answers, p, trusted) -> Gallery:
     shown = []
     paths = subject.paths(subject.part)
     for row in rows:
@@ -159,30 +167,29 @@ def _gallery(subject, c, kind, rows, pictures, found, labels, answers, p, truste
         if answers[row] != labels[row]:
             what += f", truly {subject.names[labels[row]]}"
         shown.append(Thumbnail(caption=f"{paths[row]}: {what}", alt=what, webp=webp(picture)))
-        for name, maps in found.items():
+        for name in subject.methods:
             title = METHODS[name].title + ("" if trusted[name] else " (failed its tests)")
             shown.append(
                 Thumbnail(
                     caption=title,
                     alt=f"{title} of {paths[row]}",
-                    webp=webp(overlay(picture, maps[row])),
+                    webp=webp(overlay(picture, maps[name, row])),
                 )
             )
     return Gallery(title=f"'{subject.names[c]}': {kind}", pictures=tuple(shown))
 
 
 def _mean_maps(
-    subject: Subject, classes: list[int], found: dict[str, np.ndarray], answers: np.ndarray
+    subject: Subject, classes: list[int], means: dict[tuple[str, int], np.ndarray]
 ) -> Gallery:
     shown = []
     for c in classes:
-        name = subject.names[c]
-        if not (answers == c).any():
-            continue
-        for method, maps in found.items():
-            mean = scaled(maps[answers == c]).mean(0)
+        for method in subject.methods:
+            if (method, c) not in means:
+                continue
+            mean = means[method, c]
             blank = np.zeros((*mean.shape, 3), "uint8")
-            title = f"{METHODS[method].title}, mean over '{name}'"
+            title = f"{METHODS[method].title}, mean over '{subject.names[c]}'"
             shown.append(Thumbnail(caption=title, alt=title, webp=webp(overlay(blank, mean))))
     return Gallery(
         title="Mean attribution",

@@ -16,9 +16,10 @@ from tlpipe.audit.sections import (
     robustness,
     shortcuts,
 )
-from tlpipe.audit.subject import Subject
 
-SECTIONS: dict[str, Callable[[Subject], Section]] = {
+# What a section is told beside the subject: another's result, when that one was examined before.
+AFTER = {"data": "shortcuts"}
+SECTIONS: dict[str, Callable[..., Section]] = {
     "performance": performance.examine,
     "confidence": confidence.examine,
     "looks": looks.examine,

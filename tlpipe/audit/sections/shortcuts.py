@@ -10,6 +10,7 @@ from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
 from tlpipe.audit.subject import Subject
 from tlpipe.audit.thumbnails import webp
 from tlpipe.config.audit import Shortcuts
+from tlpipe.metrics.scores import predicted
 
 
 def examine(subject: Subject) -> Section:
@@ -29,12 +30,36 @@ def examine(subject: Subject) -> Section:
         facts={
             "training_pictures": len(subject.labels("train")),
             "held_out_pictures": sum(len(subject.labels(p)) for p in {"val", subject.part}),
-            "clues": [_facts(names, clue) for clue in clues],
+            "clues": [_facts(subject, clue) for clue in clues],
             "properties": [{**asdict(t), "label": names[t.label]} for t in telling],
         },
         tables=_tables(names, clues, telling),
         galleries=tuple(_gallery(names, clue) for clue in clues),
     )
+
+
+def misled(subject: Subject, section: Section) -> list[int]:
+    """Rows of the manifest that show an artefact, and that the model takes for its class.
+
+    Args:
+        subject: what is audited.
+        section: what ``examine`` made of it, now or before the report was stopped.
+    """
+    answers = predicted(subject.logits(subject.part))
+    called = {
+        path: (int(row), subject.names[answer])
+        for path, row, answer in zip(
+            subject.paths(subject.part), subject.rows(subject.part), answers, strict=True
+        )
+    }
+    rows = {
+        called[path][0]
+        for clue in section.facts["clues"]
+        if clue["confirmed"]
+        for path in clue["seen_in"]
+        if called[path][1] == clue["class"]
+    }
+    return sorted(rows)
 
 
 def _definition(limits: Shortcuts) -> str:
@@ -143,9 +168,10 @@ def _signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}"
 
 
-def _facts(names: tuple[str, ...], clue: Clue) -> dict:
+def _facts(subject: Subject, clue: Clue) -> dict:
+    paths = subject.paths(subject.part)
     return {
-        "class": names[clue.label],
+        "class": subject.names[clue.label],
         "kind": clue.kind,
         "what": clue.what,
         "confirmed": clue.confirmed,
@@ -155,6 +181,7 @@ def _facts(names: tuple[str, ...], clue: Clue) -> dict:
         "place": clue.place,
         "removal": clue.removal.facts(),
         "pasting": clue.pasting.facts(),
+        "seen_in": [paths[place] for place in clue.seen_in],
     }
 
 
