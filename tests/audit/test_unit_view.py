@@ -111,7 +111,7 @@ def test_a_deep_unit_sees_more_and_its_gradient_stays_in_the_box(classifier, pho
 def test_without_tf_keras_vis_the_ideal_is_left_out_and_it_says_so(classifier, photos, tmp_path):
     drawn = draw_unit(classifier, "block2:3", [photos], tmp_path)
     assert drawn.facts["maximised"] is None
-    (line,) = [line for line in drawn.sentences if "left out" in line]
+    (line,) = [line for line in drawn.sentences if "is left out" in line]
     assert "tf_keras_vis" in line
     assert "not installed" in line
     assert drawn.panel.is_file()

@@ -1,12 +1,15 @@
-"""``tlpipe explain``: what in a picture made the model decide."""
+"""``tlpipe explain``: what in a picture made the model decide, and what its parts see."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from typer import Argument, Option
 
 from tlpipe.backend import import_backend
@@ -20,6 +23,10 @@ tlpipe explain RUN new_pictures/ --methods gradcam,saliency,occlusion --out pane
 
 tlpipe explain RUN cell.png --against functional
 
+tlpipe explain RUN cell.png --maps block3
+
+tlpipe explain RUN --unit block3:17
+
 Methods: gradcam, saliency, gradcam++, layercam, guided, deconvnet, smoothgrad, integrated,
 scorecam, occlusion.
 """
@@ -32,38 +39,120 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     run: Annotated[str, Argument(help="A run folder, or a model.keras.")],
-    pictures: Annotated[list[str], Argument(help="Pictures, or folders of pictures.")],
+    pictures: Annotated[
+        list[str] | None,
+        Argument(
+            help="Pictures, or folders of pictures. \\[default: with --unit the validation part]"
+        ),
+    ] = None,
     methods: Annotated[
-        str, Option(help="Attribution methods, separated by commas.")
-    ] = "gradcam,saliency",
+        str | None,
+        Option(help="Attribution methods, separated by commas. \\[default: gradcam,saliency]"),
+    ] = None,
     against: Annotated[
         str | None, Option(help="Why not this class. \\[default: the runner-up]")
+    ] = None,
+    maps: Annotated[
+        str | None,
+        Option(
+            help="Instead: the feature maps of this block (tlpipe inspect RUN --blocks).",
+            metavar="BLOCK",
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, Option(help="With --maps: how many. \\[default: 64]", min=1)
+    ] = None,
+    unit: Annotated[
+        str | None,
+        Option(help="Instead: what this unit looks for.", metavar="BLOCK:CHANNEL"),
     ] = None,
     out: Annotated[Path, Option(help="Folder of the panels.")] = Path("explained"),
 ) -> None:
     """Show what in each picture made the model decide: one panel a picture, as PNG."""
-    from rich.progress import Progress
-
+    given = {"--maps": maps, "--unit": unit, "--methods": methods, "--against": against}
+    _check({name for name, value in given.items() if value is not None}, pictures, channels)
     import_backend()
     from tlpipe.artifact.classifier import load
+
+    classifier, console, pictures = load(run), Console(stderr=True), pictures or []
+    if unit is not None:
+        _unit(classifier, unit, run, pictures, out, console)
+    elif maps is not None:
+        _maps(classifier, maps, pictures, out, channels or 64, console)
+    else:
+        _methods(classifier, methods or "gradcam,saliency", pictures, against, out, console)
+
+
+def _check(given: set[str], pictures: list[str] | None, channels: int | None) -> None:
+    """Raises a TlpipeError where the options do not go together."""
+    from tlpipe.errors import ConfigError, DataError
+
+    for view in given & {"--maps", "--unit"}:
+        for other in sorted(given - {view}):
+            raise ConfigError(f"{view} does not go with {other}.", todo="leave one of them away")
+    if channels is not None and "--maps" not in given:
+        raise ConfigError("--channels goes with --maps.", todo="add --maps BLOCK")
+    if not pictures and "--unit" not in given:
+        raise DataError("No picture was named.", todo="name pictures, or folders of them")
+
+
+def _methods(classifier, methods, pictures, against, out, console) -> None:
     from tlpipe.audit.pictures import explain as explain_pictures
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("explaining", total=None)
+    with _bar(console, "explaining") as advance:
         found = explain_pictures(
-            load(run),
+            classifier,
             pictures,
             out,
             methods=[part.strip() for part in methods.split(",") if part.strip()],
             against=against,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=advance,
         )
     for row in found:
         if row.panel:
             answer = ", ".join(f"{name} {p:.3f}" for name, p in row.top)
             typer.echo(f"{row.panel}: {answer}")
-    bad = [row for row in found if row.error]
+    _say_unreadable([(row.path, row.error) for row in found if row.error], len(found))
+
+
+def _maps(classifier, block, pictures, out, channels, console) -> None:
+    from tlpipe.audit.block_view import draw_maps
+
+    with _bar(console, "drawing") as advance:
+        found = draw_maps(classifier, pictures, block, out, most=channels, progress=advance)
+    for row in found:
+        if row.target:
+            typer.echo(row.target)
+    _say_unreadable([(row.path, row.error) for row in found if row.error], len(found))
+
+
+def _unit(classifier, unit, run, pictures, out, console) -> None:
+    from tlpipe.audit.places import unit_tensor
+    from tlpipe.audit.unit_view import draw_unit
+    from tlpipe.stages.views import validation_pictures
+
+    # A wrong name is told before the pictures are checked.
+    unit_tensor(classifier.model, unit)
+    pictures = pictures or validation_pictures(run, classifier, console)
+    with _bar(console, "looking") as advance:
+        drawn = draw_unit(classifier, unit, pictures, out, progress=advance)
+    typer.echo(f"{drawn.panel}, {drawn.json}")
+    for line in drawn.sentences:
+        typer.echo(line)
+    bad = drawn.facts["unreadable"]
+    read = drawn.facts["pictures"]
+    _say_unreadable([(row["path"], row["error"]) for row in bad], read + len(bad))
+
+
+@contextmanager
+def _bar(console: Console, label: str) -> Iterator[Callable[[int, int], None]]:
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say_unreadable(bad: list[tuple[str, str]], total: int) -> None:
     if bad:
-        typer.echo(f"{len(bad)} of {len(found)} files could not be read:", err=True)
-        for row in bad[:10]:
-            typer.echo(f"  {row.path}: {row.error}", err=True)
+        typer.echo(f"{len(bad)} of {total} files could not be read:", err=True)
+        for path, error in bad[:10]:
+            typer.echo(f"  {path}: {error}", err=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image, ImageDraw, ImageFont
 
 from tlpipe.data.pixels import as_rgb
 from tlpipe.explain.overlay import overlay
+from tlpipe.font import font_file, letters
 
 _GAP, _LINE, _TEXT = 6, 18, 13
 
@@ -50,16 +50,11 @@ def panel(
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), _TEXT)
-
-
-@cache
-def _letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
+    return ImageFont.truetype(font_file(), _TEXT)
 
 
 def _drawable(text: str) -> str:
-    return "".join(c if ord(c) in _letters() and c.isprintable() else "?" for c in text)
+    return "".join(c if ord(c) in letters() and c.isprintable() else "?" for c in text)
 
 
 def _fitting(text: str, width: int) -> str:
