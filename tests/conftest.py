@@ -10,6 +10,12 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: one that starts last leaves the other workers idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """No test reads or fills the activation cache of the person who runs it."""
@@ -39,3 +45,13 @@ def few(source: Path, target: Path, per_class: int) -> Path:
 def small(solar_cells, tmp_path_factory) -> Path:
     """40 real pictures a class; treat it as read-only."""
     return few(solar_cells, tmp_path_factory.mktemp("small") / "cells", 40)
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory) -> str:
+    """A backbone of a user's own that costs next to nothing: see ``tests/tiny.py``."""
+    from tests.tiny import tiny
+
+    path = tmp_path_factory.mktemp("backbone") / "tiny.keras"
+    tiny().save(path)
+    return str(path)

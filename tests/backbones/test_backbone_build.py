@@ -59,25 +59,6 @@ def test_auto_takes_the_bundled_weights():
     assert found.model.output.shape == (None, 2, 2, 1280)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenet",
-        "mobilenetv3_small",
-        "efficientnetb0",
-        "inceptionv3",
-        "xception",
-        "convnext_tiny",
-    ],
-)
-def test_every_family_is_one_flat_graph(name):
-    model = build(name, weights="none", size=96).model
-    assert not [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    assert not [layer.name for layer in model.layers if layer.name.startswith("_")]
-    assert (model.input.name, model.input.dtype) == ("image", "uint8")
-    assert len(model.output.shape) == 4
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_preprocessing_inside_is_the_networks_own(name, batch):
     model = build(name, weights="none", size=96).model

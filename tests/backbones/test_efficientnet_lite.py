@@ -2,8 +2,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -79,22 +77,6 @@ def test_features_are_what_the_classifier_pools(classifier, pictures):
     top = classifier.get_layer("top_logits")
     expected = keras.ops.convert_to_numpy(classifier(batch, training=False))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(top(pooled)), expected, atol=1e-5)
-
-
-def test_a_saved_model_loads_without_tlpipe_and_predicts_the_same(classifier, pictures, tmp_path):
-    batch = pictures["flower.jpg"][None]
-    classifier.save(tmp_path / "m.keras")
-    np.save(tmp_path / "x.npy", batch)
-    code = (
-        "import sys; sys.modules['tlpipe'] = None\n"
-        "import keras, numpy as np\n"
-        "m = keras.saving.load_model('m.keras')\n"
-        "y = keras.ops.convert_to_numpy(m(np.load('x.npy'), training=False))\n"
-        "np.save('y.npy', y)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    ours = keras.ops.convert_to_numpy(classifier(batch, training=False))
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), ours)
 
 
 @pytest.mark.parametrize(

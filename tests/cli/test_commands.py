@@ -34,8 +34,18 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
         (("finetune",), ["--data"]),
         (("run", "none.yaml"), ["no pipeline file 'none.yaml'"]),
         (("predict", "nowhere", "x.jpg"), ["no run folder 'nowhere'"]),
-        (("predict", "{empty}", "x.jpg"), ["no model at"]),
-        (("evaluate", "{empty}"), ["is not a run folder", "config.yaml"]),
+        (("predict", "{empty}", "x.jpg"), ["is not a run folder", "config.yaml", "next:"]),
+        (
+            ("predict", "{data}", "x.jpg"),
+            ["is a folder of pictures, and no run", "next:", "predict RUN"],
+        ),
+        (("predict", "{picture}", "x.jpg"), ["is a picture, and no run", "next:", "predict RUN"]),
+        (("predict", "{file}", "x.jpg"), ["was not made by tlpipe", "next:"]),
+        (("predict", "{begun}", "x.jpg"), ["is not finished", "tlpipe run", "--out '{begun}'"]),
+        (("evaluate", "{empty}"), ["is not a run folder", "config.yaml", "next:"]),
+        (("evaluate", "{data}"), ["is a folder of pictures, and no run"]),
+        (("evaluate", "{file}"), ["is not a run folder", "it is a file"]),
+        (("evaluate", "{begun}"), ["is not finished", "tlpipe run", "--out '{begun}'"]),
         (("demo", "solar-cell", "{empty}/x"), ["solar-cells"]),
         (("backbones", "vgg61"), ["vgg61"]),
     ],
@@ -43,7 +53,10 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
 def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, arguments, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
+    (tmp_path / "a run").mkdir()
+    (tmp_path / "a run" / "config.yaml").write_text("stages: {scan: {}}")
     places = {"file": tmp_path / "file", "empty": tmp_path / "empty", "data": small}
+    places |= {"begun": tmp_path / "a run", "picture": next(small.glob("*/*.png"))}
     arguments = [a.format(**places) for a in arguments]
     if arguments[0] == "finetune" and "--out" not in arguments:
         arguments += ["--out", str(tmp_path / "run")]
@@ -51,7 +64,7 @@ def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, argumen
     assert code == 2, shown
     assert "Traceback" not in shown
     for word in words:
-        assert word in shown
+        assert word.format(**places) in shown
     assert not (tmp_path / "run").exists()
 
 
@@ -82,8 +95,21 @@ def test_a_class_too_small_to_split_says_how_many_are_needed(call, tmp_path, sma
     data = few(small, tmp_path / "few", 2)
     code, _, shown = call("finetune", "--data", data, "--out", tmp_path / "r")
     assert code == 2
-    assert "defective" in shown
-    assert "needed" in shown
+    assert "The class 'defective' is too small to divide: 2 pictures, and 3 are needed" in shown
+    assert not (tmp_path / "r").exists(), "known before anything was read"
+
+
+def test_a_class_of_too_few_groups_leaves_the_scan_and_says_what_is_kept(call, tmp_path, small):
+    code, said, shown = call(
+        "finetune", "--data", small, "--out", tmp_path / "r", "--backbone", "lenet5",
+        "--group", "(defective|functional)",
+    )  # fmt: skip
+    assert code == 2
+    assert "too small to divide: 40 pictures in 1 group of its own" in shown
+    assert "finished stages are kept: the same command goes on after them" in said
+    assert (tmp_path / "r" / "stages" / "scan" / "scan.json").exists()
+    journal = (tmp_path / "r" / "stages" / "journal.jsonl").read_text().splitlines()
+    assert json.loads(journal[-1])["event"] == "failed"
 
 
 def test_weights_that_are_not_at_hand_name_the_file_and_where_to_put_it(
@@ -97,6 +123,7 @@ def test_weights_that_are_not_at_hand_name_the_file_and_where_to_put_it(
     assert code == 2
     assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5" in shown
     assert "--weights" in shown
+    assert not (tmp_path / "r").exists(), "known before anything was read"
 
 
 @pytest.mark.parametrize(
@@ -116,20 +143,49 @@ def test_a_disk_that_refuses_is_one_message_and_no_half_file(
         raise OSError(code, os.strerror(code), str(target / "manifest.csv"))
 
     monkeypatch.setattr("tlpipe.pipeline.atomic.os.fsync", refuse)
-    exit_code, _, shown = call("finetune", "--data", small, "--out", target)
+    exit_code, _, shown = call("finetune", "--data", small, "--out", target, "--backbone", "lenet5")
     assert exit_code == 2
     assert words in shown
     assert "manifest.csv" in shown
     assert not [p for p in target.rglob("*") if p.is_file() and p.name not in (".lock", "log.txt")]
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    done = subprocess.run(
-        [*TLPIPE, "--debug", "finetune", "--data", tmp_path / "no"], capture_output=True, text=True
-    )
-    assert done.returncode != 0
-    assert "Traceback" in done.stderr
-    assert "DataError" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (("demo", "solar-cell", "x"), "DataError"),
+        (("run", "{file}/x.yaml"), "NotADirectoryError"),
+    ],
+)
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(call, tmp_path, arguments, kind):
+    (tmp_path / "file").write_text("x")
+    arguments = [argument.format(file=tmp_path / "file") for argument in arguments]
+    code, _, plain = call(*arguments)
+    assert "Traceback" not in plain
+    debug_code, _, shown = call("--debug", *arguments)
+    assert code == debug_code == 2
+    assert "Traceback" in shown
+    assert kind in shown
+    assert "next:" in shown
+
+
+PRESS_CTRL_C = """
+import importlib.abc, os, signal, sys
+class Press(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+sys.argv = ["tlpipe", "--help"]
+from tlpipe.cli.main import main
+main()
+"""
+
+
+def test_ctrl_c_while_it_starts_is_quiet():
+    done = subprocess.run([sys.executable, "-c", PRESS_CTRL_C], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stdout == done.stderr == ""
 
 
 def test_help_of_every_command_has_an_example(call):
@@ -161,10 +217,11 @@ def test_backbones_are_listed_with_what_is_at_hand(call):
 
 
 @pytest.mark.slow
-def test_dry_run_tries_everything_and_writes_nothing(call, tmp_path, small):
+def test_dry_run_tries_everything_and_writes_nothing(call, tmp_path, small, tiny_file):
     code, shown, _ = call(
-        "finetune", "--data", small, "--out", tmp_path / "r", "--resolution", 64, "--dry-run"
-    )
+        "finetune", "--data", small, "--out", tmp_path / "r", "--resolution", 64, "--dry-run",
+        "--backbone", tiny_file,
+    )  # fmt: skip
     assert code == 0
     assert not (tmp_path / "r").exists()
     for words in ("one real step of 'head'", "one real step of 'unfreeze'", "Estimate:"):
@@ -174,11 +231,15 @@ def test_dry_run_tries_everything_and_writes_nothing(call, tmp_path, small):
 
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path, small):
-    command = [*TLPIPE, "finetune", "--data", small, "--out", tmp_path / "r"]
-    command += ["--resolution", "64", "--head-epochs", "3", "--unfreeze", "none"]
+    # A quick network and many epochs, so that it is stopped among them; nothing after that step.
+    (tmp_path / "head.yaml").write_text(
+        "stages: {scan: {}, split: {}, backbone: {name: lenet5}, prepare: {},"
+        " head: {epochs: 100, patience: 100}}"
+    )
+    command = [*TLPIPE, "run", tmp_path / "head.yaml", "--data", small, "--out", tmp_path / "r"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    log, deadline = tmp_path / "r" / "log.txt", time.monotonic() + 120
-    while time.monotonic() < deadline and not (log.exists() and "head 1/3" in log.read_text()):
+    log, deadline = tmp_path / "r" / "log.txt", time.monotonic() + 300
+    while time.monotonic() < deadline and not (log.exists() and "head 1/" in log.read_text()):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -191,11 +252,11 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path, small):
 
 
 @pytest.mark.slow
-def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
+def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small, tiny_file):
     run = tmp_path / "r"
     code, shown, _ = call(
         "finetune", "--data", small, "--out", run, "--resolution", 64, "--head-epochs", 2,
-        "--unfreeze", "none",
+        "--unfreeze", "none", "--backbone", tiny_file,
     )  # fmt: skip
     assert code == 0
     assert "Done" in shown
@@ -235,7 +296,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
 
     code, shown, _ = call("evaluate", run, "--data", small)
     assert code == 0
-    assert "68 of these 80 pictures were used in training" in " ".join(shown.split())
+    assert "68 of 80 pictures were used in training" in " ".join(shown.split())
     other = json.loads((run / "evaluations" / small.name / "metrics.json").read_text())
     assert other["n"] == 80
 
@@ -243,7 +304,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small):
     (tmp_path / "one" / "defective" / "1.png").write_bytes(picture.read_bytes())
     code, shown, _ = call("evaluate", run, "--data", tmp_path / "one")
     assert code == 0
-    assert "1 pictures: accuracy" in shown
+    assert "1 picture: accuracy" in shown
 
     (tmp_path / "other" / "cat").mkdir(parents=True)
     (tmp_path / "other" / "dog").mkdir()

@@ -98,7 +98,7 @@ def test_what_was_drawn_is_not_taken_for_a_picture(call, model, pictures, monkey
     for _ in range(2):
         code, _, aside = call("predict", model, ".", "--dense")
         assert code == 0
-        assert "1 maps written to dense" in aside
+        assert "1 map written to dense" in aside
     assert sorted(p.name for p in (pictures / "more" / "dense").iterdir()) == [
         "cat.dense.npy",
         "cat.dense.png",

@@ -10,9 +10,9 @@ import pytest
 
 from tests.data.odd_files import COPIES, bad_files, copy_of, put
 from tlpipe.data.duplicates import DuplicateGroup, find_duplicates
-from tlpipe.data.folder import list_folder
+from tlpipe.data.folder import Found, list_folder
 from tlpipe.data.scan import Picture, scan
-from tlpipe.data.split import split
+from tlpipe.data.split import check_listing, split
 from tlpipe.errors import ConfigError, DataError
 
 
@@ -159,14 +159,14 @@ def test_a_train_copy_of_a_test_picture_is_set_aside_by_name():
         "train/b/1.jpg": "duplicate of val/b/0.jpg in val",
     }
     assert len(result.pictures) == len(pictures) - 3
-    assert any("3 picture(s)" in note for note in result.notes)
-    assert any("val/a/1.jpg = test/a/1.jpg" in note for note in result.notes)
+    assert any("set aside: 3 pictures of the given train part" in note for note in result.notes)
+    assert any("share 1 picture (the first: val/a/1.jpg = test/a/1.jpg" in n for n in result.notes)
 
 
 def test_refusals_say_how_many_are_needed():
-    with pytest.raises(DataError, match=r"'b'.*2 picture\(s\).*3 are needed"):
+    with pytest.raises(DataError, match=r"'b'.*2 pictures, and 3 are needed"):
         split(make(a=10, b=2), [], seed=0)
-    with pytest.raises(DataError, match=r"(?s)'b'.*4 picture\(s\) in 2 group.*3 are needed"):
+    with pytest.raises(DataError, match=r"(?s)'b'.*4 pictures in 2 groups of.*3 are needed"):
         split(make(a=10, b=4), [near("b/0.jpg", "b/1.jpg", "b/2.jpg")], seed=0)
     with pytest.raises(DataError, match="at least 2 are needed"):
         split(make(a=10), [], seed=0)
@@ -175,6 +175,20 @@ def test_refusals_say_how_many_are_needed():
     for fractions in ((0.5, 0.5, 0.5), (1, 0, 0), (0, 0.5, 0.5), (0.9, 0.2, -0.1)):
         with pytest.raises(ConfigError, match="fractions"):
             split(make(a=10, b=10), [], seed=0, fractions=fractions)
+
+
+def test_what_fails_by_the_names_alone():
+    def listed(**counts):
+        return [Found(p.path, p.label, p.split) for p in make(**counts)]
+
+    check_listing(listed(a=3, b=3), group_regex="a/")
+    with pytest.raises(DataError, match=r"'b'.*1 picture, and 3 are needed"):
+        check_listing(listed(a=10, b=1))
+    check_listing(listed(a=2, b=2), fractions=(0.8, 0.2, 0))
+    with pytest.raises(ConfigError, match="matches no picture"):
+        check_listing(listed(a=9, b=9), group_regex="patient")
+    # Without the damaged ones, a group may be of another class: that is for later to say.
+    check_listing(listed(a=4, b=4), group_regex="[ab]")
 
 
 def test_300_good_12_bad_and_10_planted_duplicates(tmp_path):

@@ -4,19 +4,25 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import yaml
 from rich.console import Console
 
+from tlpipe.artifact.model_file import read_metadata, save
 from tlpipe.config.search import read_search
 from tlpipe.errors import RunError
+from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.lock import holding
+from tlpipe.search.average import average
 from tlpipe.search.engine import Local
 from tlpipe.search.search import search
 
@@ -198,6 +204,37 @@ def alive(pid):
         return (Path("/proc") / str(pid) / "stat").read_text().split()[2] != "Z"
     except OSError:
         return False
+
+
+def test_the_leaders_become_one_model_and_what_that_gained_is_said(found, tmp_path):
+    folder, _ = found
+    with pytest.raises(RunError, match="none has the same network and head"):
+        average(folder, 2, tmp_path, Console(quiet=True))
+    # As a search with two leaders leaves it.
+    copy = tmp_path / "search"
+    shutil.copytree(folder, copy)
+    names = ["0000", "0004"]
+    best = read_json(copy / "leaders.json")["trials"][0]
+    other = next(name for name in names if name != best)
+    shutil.copy(copy / "trials" / best / "model.keras", copy / "trials" / other)
+    model = keras.saving.load_model(copy / "trials" / other / "model.keras")
+    for weight in model.trainable_weights:
+        weight.assign(weight + 0.02)
+    save(model, copy / "trials" / other / "model.keras", read_metadata(copy / "best/model.keras"))
+    write_json(copy / "leaders.json", {"trials": [best, other]})
+    console = Console(file=io.StringIO(), width=300)
+    gained = average(copy, 3, copy / "top-3", console)
+    assert gained.trials == [best, other]
+    kept = read_metadata(copy / "top-3" / "model.keras").kept
+    assert kept == f"average of {best}, {other}"
+    first, second, mean = (
+        keras.saving.load_model(path / "model.keras").weights
+        for path in (copy / "trials" / best, copy / "trials" / other, copy / "top-3")
+    )
+    for a, b, c in zip(first, second, mean, strict=True):
+        np.testing.assert_allclose((a.numpy() + b.numpy()) / 2, c.numpy(), rtol=1e-6, atol=1e-7)
+    assert gained.scores["winner"] != gained.scores["weights"]
+    assert "validation log loss" in console.file.getvalue()
 
 
 def test_a_journal_says_all_there_is_to_go_on_with(found):

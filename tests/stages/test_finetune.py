@@ -16,6 +16,7 @@ import pytest
 import tlpipe
 from tests.conftest import few
 from tests.data.odd_files import bad_files
+from tests.tiny import BEHIND_BLOCK2, BEHIND_TOP
 from tlpipe.api import run_pipeline
 from tlpipe.backbones.blocks import find_blocks
 from tlpipe.backbones.build import build
@@ -45,6 +46,22 @@ plots/augmented.png
 WEIGHTS = ("stages/head/weights.npz", "stages/unfreeze/weights.npz")
 
 
+# Plain Keras first, without tlpipe to import, and then the command.
+A_NEW_PROCESS = """
+import sys
+sys.modules["tlpipe"] = None
+import keras, numpy as np
+run, picture, out = sys.argv[1:]
+model = keras.saving.load_model(run + "/model.keras", compile=False)
+assert model.input.dtype == "uint8"
+np.save(out + ".npy", model.predict(np.load(out + ".in.npy"), verbose=0))
+del sys.modules["tlpipe"]
+from tlpipe.cli.main import main
+sys.argv = ["tlpipe", "predict", run, picture, "--format", "jsonl", "--out", out]
+main()
+"""
+
+
 def quick(**stages):
     return {name: {**QUICK.get(name, {}), **stages.get(name, {})} for name in {**QUICK, **stages}}
 
@@ -52,6 +69,24 @@ def quick(**stages):
 @pytest.fixture(scope="module")
 def run(small, tmp_path_factory):
     return tlpipe.finetune(small, out=tmp_path_factory.mktemp("runs") / "first", **quick())
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tiny_file):
+    """Settings as QUICK's with a network that trains in no time."""
+
+    def settings(**stages):
+        return quick(**{**stages, "backbone": {"name": tiny_file}})
+
+    return settings
+
+
+@pytest.fixture(scope="module")
+def tied(small, tiny_run, tmp_path_factory):
+    """A run in which step three changed next to nothing."""
+    still = {"blocks": 1, "epochs": 1, "learning_rate": 1e-9}
+    settings = tiny_run(unfreeze=still, select={"on_tie": "head"})
+    return tlpipe.finetune(small, out=tmp_path_factory.mktemp("tie") / "run", **settings), settings
 
 
 def weights(folder):
@@ -100,15 +135,24 @@ def test_what_was_frozen_has_the_pretrained_bits_and_the_rest_learned(run):
             assert same == (norm or not before or block.name not in facts["trained"]), name
 
 
-def test_a_new_process_predicts_the_same_bits_and_names(run, small, tmp_path):
+def test_a_new_process_predicts_the_same_bits_and_plain_keras_does_without_tlpipe(
+    run, small, tmp_path
+):
+    import keras
+
     picture = sorted((small / "functional").iterdir())[0]
     here = tlpipe.load(run.folder).predict(picture)[0]
     out = tmp_path / "p.jsonl"
-    subprocess.run(
-        [*TLPIPE, "predict", run.folder, picture, "--format", "jsonl", "--out", out],
-        check=True,
-        capture_output=True,
-    )
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype("uint8")
+    np.save(f"{out}.in.npy", pixels)
+    command = [sys.executable, "-c", A_NEW_PROCESS, run.folder, picture, out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    model = keras.saving.load_model(run.path("model.keras"), compile=False)
+    plain = np.load(f"{out}.npy")
+    np.testing.assert_array_equal(plain, model.predict(pixels, verbose=0))
+    np.testing.assert_allclose(plain.sum(axis=1), 1, atol=1e-6)
     there = json.loads(out.read_text())
     assert list(there["probabilities"]) == ["defective", "functional"]
     assert tuple(there["probabilities"].values()) == here.probabilities
@@ -131,26 +175,17 @@ def test_the_log_dates_its_lines_and_tells_what_came_from_the_cache(run):
     assert told == [False, False, True], "two views, so the third epoch decodes nothing"
 
 
-def test_step_three_reads_what_step_two_stored(small, tmp_path, monkeypatch):
+def test_step_three_reads_what_step_two_stored(small, tiny_run, tmp_path, monkeypatch):
     monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "cache"))
-    tlpipe.finetune(small, out=tmp_path / "run", **quick(unfreeze={"epochs": 1}))
+    once, twice = (tiny_run(unfreeze={"blocks": 1, "epochs": epochs}) for epochs in (1, 2))
+    tlpipe.finetune(small, out=tmp_path / "run", **once)
     stored = {tuple(entry["facts"]["shape"]): entry for entry in cache_folder.stored()}
-    assert set(stored) == {(1280,), (2, 2, 192)}
-    before = (Path(stored[2, 2, 192]["folder"]) / "values.bin").stat().st_mtime_ns
+    assert set(stored) == {BEHIND_TOP[-1:], BEHIND_BLOCK2}
+    values = Path(stored[BEHIND_BLOCK2]["folder"]) / "values.bin"
+    before = values.stat().st_mtime_ns
     monkeypatch.setattr(Activations, "_compute", None)
-    tlpipe.finetune(small, out=tmp_path / "run", **quick(unfreeze={"epochs": 2}))
-    assert (Path(stored[2, 2, 192]["folder"]) / "values.bin").stat().st_mtime_ns == before
-
-
-def test_plain_keras_reads_the_model_without_tlpipe(run):
-    code = (
-        "import sys; sys.modules['tlpipe'] = None\n"
-        "import keras, numpy as np\n"
-        f"m = keras.saving.load_model({str(run.path('model.keras'))!r}, compile=False)\n"
-        "p = m.predict(np.zeros((1, 64, 64, 3), 'uint8'), verbose=0)\n"
-        "assert m.input.dtype == 'uint8' and abs(p.sum() - 1) < 1e-6, p"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    tlpipe.finetune(small, out=tmp_path / "run", **twice)
+    assert values.stat().st_mtime_ns == before
 
 
 def test_the_same_again_does_nothing_and_a_changed_step_only_itself(run, small):
@@ -167,46 +202,62 @@ def test_the_same_again_does_nothing_and_a_changed_step_only_itself(run, small):
 
 
 def test_the_same_seed_gives_the_same_manifest_and_weights_with_cache_or_without(
-    run, small, tmp_path, monkeypatch
+    run, small, tiny_run, tmp_path, monkeypatch
 ):
     exact = {"cache_dtype": "float32"}
     monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "cache"))
-    cached = tlpipe.finetune(small, out=tmp_path / "on", **quick(prepare=exact))
-    plain = tlpipe.finetune(small, out=tmp_path / "off", **quick(prepare={"cache": "off"}))
+    cached = tlpipe.finetune(small, out=tmp_path / "on", **tiny_run(prepare=exact))
+    plain = tlpipe.finetune(small, out=tmp_path / "off", **tiny_run(prepare={"cache": "off"}))
     manifests = {r.path("manifest.csv").read_bytes() for r in (run, cached, plain)}
     assert len(manifests) == 1
     assert_same_bits(weights(cached.folder), weights(plain.folder))
-    again = tlpipe.finetune(small, out=tmp_path / "again", **quick(prepare=exact))
+    again = tlpipe.finetune(small, out=tmp_path / "again", **tiny_run(prepare=exact))
     assert_same_bits(weights(cached.folder), weights(again.folder))
 
 
-@pytest.mark.parametrize("moment", ["head 1/", "unfreeze 2/"])
-def test_a_killed_run_resumes_to_the_same_bits(run, small, tmp_path, moment):
+def test_a_run_killed_in_both_steps_resumes_to_the_same_bits(run, small, tmp_path):
     settings = [f"{s}.{k}={v}" for s, values in QUICK.items() for k, v in values.items()]
     command = [*TLPIPE, "finetune", "--data", small, "--out", tmp_path / "r"]
     command += [part for setting in settings for part in ("--set", setting)]
     environment = {**os.environ, "TLPIPE_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    log, deadline = tmp_path / "r" / "log.txt", time.monotonic() + 120
-    while time.monotonic() < deadline and not (log.exists() and moment in log.read_text()):
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "r" / "metrics.json").exists()
+    log = tmp_path / "r" / "log.txt"
+    for moment in ("head 1/", "unfreeze 2/"):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and not (log.exists() and moment in log.read_text()):
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not (tmp_path / "r" / "metrics.json").exists()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert "resuming after epoch" in log.read_text()
+    assert log.read_text().count("resuming after epoch") == 2
     assert_same_bits(weights(run.folder), weights(tmp_path / "r"))
 
 
-def test_on_a_tie_the_simpler_model_is_kept_and_the_person_is_told(small, tmp_path):
-    still = {"blocks": 1, "epochs": 1, "learning_rate": 1e-9}
-    run = tlpipe.finetune(
-        small, out=tmp_path / "tie", **quick(unfreeze=still, select={"on_tie": "head"})
-    )
+def test_on_a_tie_the_simpler_model_is_kept_and_the_person_is_told(tied):
+    run, _ = tied
     choice = read_json(run.path("stages/select/choice.json"))
     assert (choice["verdict"], choice["kept"]) == ("tie", "head")
     assert "no difference that can be told from chance" in run.path("log.txt").read_text()
+
+
+def test_what_was_said_of_a_model_goes_aside_when_another_takes_its_place(tied, small):
+    run, settings = tied
+    for name in ("evaluations/others/metrics.json", "report/index.html"):
+        run.path(name).parent.mkdir(parents=True)
+        run.path(name).write_text("of the old model")
+    tlpipe.finetune(small, out=run.folder, **settings)
+    assert run.path("report/index.html").exists(), "it is still the same model"
+    tlpipe.finetune(small, out=run.folder, **{**settings, "select": {"on_tie": "unfrozen"}})
+    assert not run.path("evaluations").exists()
+    assert not run.path("report").exists()
+    for name in ("evaluations/others/metrics.json", "report/index.html"):
+        assert run.path(f"earlier/1/{name}").read_text() == "of the old model"
+    said = "evaluations/ and report/ are of the model before: now in earlier/1/"
+    assert run.path("log.txt").read_text().count(said) == 1
+    tlpipe.finetune(small, out=run.folder, **settings)
+    assert not run.path("earlier/2").exists(), "nothing had been said of the second"
 
 
 def test_everything_unfrozen_runs_too(small, tmp_path):
@@ -217,15 +268,18 @@ def test_everything_unfrozen_runs_too(small, tmp_path):
     assert run.path("metrics.json").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(small, tmp_path):
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(small, tiny_run, tmp_path):
     from tlpipe.errors import TrainingError
 
-    wild = quick(unfreeze={"learning_rate": 1e30, "clip_norm": None, "blocks": 1})
+    wild = tiny_run(unfreeze={"learning_rate": 1e30, "clip_norm": None, "blocks": 1})
     with pytest.raises(
         TrainingError, match=r"The loss is (nan|inf) at step \d+ of epoch \d"
     ) as caught:
         tlpipe.finetune(small, out=tmp_path / "wild", **wild)
     assert "unfreeze.learning_rate=" in str(caught.value)
+    log = (tmp_path / "wild" / "log.txt").read_text()
+    assert "finished stages are kept: the same command goes on after them" in log
+    assert f"other settings, --out {tmp_path / 'wild'}" in log
 
 
 def test_a_pipeline_may_name_fewer_stages(small, tmp_path):
@@ -235,16 +289,15 @@ def test_a_pipeline_may_name_fewer_stages(small, tmp_path):
     assert set(FINETUNE["stages"]) > set(run.state())
 
 
-def test_bad_pictures_are_named_and_duplicates_stay_on_one_side(solar_cells, tmp_path):
-    folder = few(solar_cells, tmp_path / "cells", 150)
+def test_bad_pictures_are_named_and_duplicates_stay_on_one_side(small, tiny_run, tmp_path):
+    folder = few(small, tmp_path / "cells", 40)
     originals = sorted((folder / "functional").iterdir())[:10]
     for number, original in enumerate(originals):
         (folder / "functional" / f"copy{number}.png").write_bytes(original.read_bytes())
     for name, (data, _) in bad_files().items():
         (folder / "defective" / name).write_bytes(data)
-    run = tlpipe.finetune(
-        folder, out=tmp_path / "run", **quick(head={"epochs": 1}, unfreeze={"blocks": "none"})
-    )
+    settings = tiny_run(head={"epochs": 1}, unfreeze={"blocks": "none"})
+    run = tlpipe.finetune(folder, out=tmp_path / "run", **settings)
     with run.path("bad_files.csv").open(encoding="utf-8", newline="") as file:
         named = {row["path"].split("/")[1]: row["cause"] for row in csv.DictReader(file)}
     assert set(named) == set(bad_files())

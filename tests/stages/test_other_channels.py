@@ -40,7 +40,7 @@ def settings(size: int, **scan) -> dict:
     return {
         "scan": scan,
         "backbone": {"resolution": size},
-        "head": {"epochs": 2, "batch_size": 16},
+        "head": {"epochs": 1, "batch_size": 16},
         "unfreeze": {"epochs": 1, "batch_size": 16, "blocks": 1},
         "prepare": {"views": 1, "augment": "strong"},
         "evaluate": {"resamples": 100},

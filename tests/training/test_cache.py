@@ -1,4 +1,5 @@
 from dataclasses import replace
+from threading import Thread
 
 import keras
 import numpy as np
@@ -73,6 +74,18 @@ def test_the_least_recently_used_goes_first_and_clear_takes_all():
     assert [folder.exists() for folder in folders] == [True, True, False]
     assert cache_folder.clear() >= 200_000
     assert cache_folder.stored() == []
+
+
+def test_of_two_that_come_at_once_one_waits_while_the_other_makes_the_cache():
+    model, made = prefix(), []
+    second = Thread(target=lambda: made.append(plan(model=model)))
+    with cache_folder.alone():
+        second.start()
+        second.join(0.5)
+        assert not made
+        assert cache_folder.stored() == []
+    second.join(20)
+    assert made[0].stores[0].folder == plan(model=model).stores[0].folder
 
 
 def test_pictures_are_kept_for_the_network_without_a_frozen_part(tmp_path, small):

@@ -14,6 +14,7 @@ from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
 from tlpipe.data.resize import fit
 from tlpipe.errors import DataError, RunError
 from tlpipe.metrics.temperature import tempered
+from tlpipe.pipeline.run import finish_command
 from tlpipe.training.fast import fast
 
 # Also what can't be read: a file that is passed over in silence is missed too late.
@@ -78,24 +79,50 @@ class Classifier:
             DataError: none of the paths leads to a picture.
         """
         files = find_pictures([paths] if isinstance(paths, str | Path) else list(paths))
-        found: list[Prediction] = []
-        for start in range(0, len(files), batch_size):
-            chunk = files[start : start + batch_size]
-            found += self._predict_batch(chunk, batch_size, calibrated)
+        how = {"batch_size": batch_size, "calibrated": calibrated, "progress": progress}
+        return list(self.stream(files, range(len(files)), **how))
+
+    def stream(
+        self,
+        files: Sequence[Path],
+        part: range,
+        *,
+        batch_size: int = 32,
+        calibrated: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predictions for a part of ``files``, one by one, a batch in memory at a time.
+
+        A picture has the place in its batch that its place in ``files`` gives it, whatever the
+        part: so the same bits come out of all files at once and of one part after another.
+
+        Args:
+            files: what :func:`find_pictures` found.
+            part: contiguous positions in ``files``.
+            batch_size, calibrated: see :meth:`predict`.
+            progress: takes (done, total), of the part.
+        """
+        start = part.start
+        while start < part.stop:
+            stop = min(part.stop, (start // batch_size + 1) * batch_size)
+            first = start % batch_size
+            yield from self._predict_batch(files[start:stop], first, batch_size, calibrated)
+            start = stop
             if progress:
-                progress(len(found), len(files))
-        return found
+                progress(start - part.start, len(part))
 
     def _predict_batch(
-        self, files: Sequence[Path], batch_size: int, calibrated: bool
+        self, files: Sequence[Path], first: int, batch_size: int, calibrated: bool
     ) -> list[Prediction]:
+        """The files' predictions; in the batch they stand from place ``first`` on."""
         size, pixels = self.metadata.size, self.metadata.pixels
         # Padding to full batches keeps one compiled shape, and a picture's bits its own.
         pictures = np.zeros((batch_size, size, size, pixels.channels), "uint8")
         errors = [""] * len(files)
         for i, file in enumerate(files):
             try:
-                pictures[i] = fit(pixels.decode(file.read_bytes()), size, self.metadata.resize)
+                picture = fit(pixels.decode(file.read_bytes()), size, self.metadata.resize)
+                pictures[first + i] = picture
             except DecodeError as error:
                 errors[i] = str(error)
             except OSError as error:
@@ -109,7 +136,7 @@ class Classifier:
             else Prediction(
                 str(file), self.class_names[int(row.argmax())], tuple(float(p) for p in row)
             )
-            for file, row, error in zip(files, rows, errors, strict=False)
+            for file, row, error in zip(files, rows[first:], errors, strict=False)
         ]
 
 
@@ -136,7 +163,8 @@ def _pictures_at(path: Path) -> Iterator[Path]:
     from natsort import natsorted
 
     files = [f for f in path.rglob("*") if f.suffix.lower() in PICTURES and f.is_file()]
-    yield from natsorted(files, key=str) or [path]
+    # Sorted twice, so that `1.jpg` and `01.jpg`, which are naturally equal, have one order too.
+    yield from natsorted(sorted(files), key=str) or [path]
 
 
 def _why_not(path: Path) -> str:
@@ -147,7 +175,41 @@ def _why_not(path: Path) -> str:
 
 def load(run: str | Path) -> Classifier:
     """The classifier of a run folder, or of a ``model.keras`` on its own. Raises RunError."""
+    return Classifier(model_path(run))
+
+
+def model_path(run: str | Path) -> Path:
+    """The file that :func:`load` reads. Raises RunError."""
     path = Path(run)
+    if path.is_dir():
+        path = path / "model.keras"
+    if not path.exists() or path.suffix.lower() in PICTURES:
+        raise no_run(run)
+    return path
+
+
+def no_run(place: str | Path) -> RunError:
+    """Why ``place`` can't be used as a finished run, and what to do: it depends on what it is."""
+    path = Path(place)
     if not path.exists():
-        raise RunError(f"There is no run folder '{run}'.", todo="check the path; runs lie in runs/")
-    return Classifier(path / "model.keras" if path.is_dir() else path)
+        return RunError(
+            f"There is no run folder '{place}'.", todo="check the path; runs lie in runs/"
+        )
+    if (path / "config.yaml").exists():
+        return RunError(
+            f"The run '{place}' is not finished: it has no model.keras.",
+            todo=f"wait for it if it is at work, or finish it with `{finish_command(path)}`",
+        )
+    files = path.rglob("*") if path.is_dir() else (path,)
+    if any(file.suffix.lower() in PICTURES for file in files):
+        kind = "a folder of pictures" if path.is_dir() else "a picture"
+        return RunError(
+            f"'{place}' is {kind}, and no run folder.",
+            todo="name the run first: `tlpipe predict RUN PICTURES`;"
+            " `tlpipe finetune --data PHOTOS` makes one",
+        )
+    return RunError(
+        f"'{place}' is not a run folder.",
+        cause="it has no config.yaml" if path.is_dir() else "it is a file",
+        todo="give the folder that `tlpipe finetune` named in its last line",
+    )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import tlpipe.backbones.classic.objects
 import tlpipe.heads.pooling  # noqa: F401
 from tlpipe.data.pixels import Pixels
-from tlpipe.errors import RunError
+from tlpipe.errors import RunError, one_line
 from tlpipe.pipeline.atomic import writing
 
 MEMBER = "tlpipe.json"
@@ -79,11 +79,13 @@ def read_metadata(path: Path) -> Metadata:
         raise RunError(
             f"There is no model at '{path}'.",
             cause="the run has not got that far, or the path is wrong",
-            todo="finish it with `tlpipe finetune`, the same flags again",
+            todo="check the path, or finish the run with the command that began it",
         ) from None
     except (zipfile.BadZipFile, KeyError, ValidationError) as error:
         raise RunError(
-            f"'{path}' was not made by tlpipe.", cause=str(error).splitlines()[0]
+            f"'{path}' was not made by tlpipe.",
+            cause=one_line(error),
+            todo="give a run folder, or the model.keras inside one",
         ) from None
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from typer import Argument
 
+from tlpipe.words import counted
+
 EPILOG = """
 [bold]Example[/bold]
 
@@ -30,6 +32,7 @@ def demo(
     result = lay_out(name, directory)
     counts = ", ".join(f"{count} {label}" for label, count in result["counts"].items())
     done = "already there" if result["already_there"] else "laid out"
-    typer.echo(f"{sum(result['counts'].values())} pictures {done} in {directory}: {counts}")
+    pictures = counted(sum(result["counts"].values()), "picture")
+    typer.echo(f"{pictures} {done} in {directory}: {counts}")
     typer.echo(result["licence"])
     typer.echo(f"Next: tlpipe finetune --data {directory}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Option
 
 from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
+from tlpipe.config.search import BEST
 from tlpipe.config.settings import Backbone, Head, Prepare, Settings, UnfreezeSettings
+from tlpipe.errors import ConfigError
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -18,6 +21,8 @@ tlpipe finetune --data photos/
 tlpipe finetune --data photos/ --unfreeze 2 --augment medium --balance
 
 tlpipe finetune --data photos/ --backbone resnet50 --weights resnet50_notop.h5
+
+tlpipe finetune --from searches/photos --data more_photos/
 
 tlpipe finetune --data photos/ --group '(patient\\d+)' --set head.dropout=0.4 --dry-run
 """
@@ -29,6 +34,7 @@ SHORTHANDS = {
     "weights": ("backbone.weights",),
     "resolution": ("backbone.resolution",),
     "precision": ("backbone.precision",),
+    "devices": ("backbone.devices",),
     "augment": ("prepare.augment",),
     "group": ("split.group",),
     "pool": ("head.pool",),
@@ -53,7 +59,10 @@ def register(app: typer.Typer) -> None:
 
 
 def finetune(
-    data: Annotated[str, Option(help="Folder with one sub-folder a class.")],
+    data: Annotated[str | None, Option(help="Folder with one sub-folder a class.")] = None,
+    from_: Annotated[
+        Path | None, Option("--from", help="A search's folder: its best recipe, not the defaults.")
+    ] = None,
     out: Out = None,
     seed: Seed = None,
     backbone: Annotated[
@@ -114,6 +123,10 @@ def finetune(
         str | None,
         Option(help=_with_default("auto, float32, bfloat16 or float16.", Backbone, "precision")),
     ] = None,
+    devices: Annotated[
+        str | None,
+        Option(help=_with_default("GPUs that train together, or all.", Backbone, "devices")),
+    ] = None,
     cache: Annotated[
         str | None,
         Option(
@@ -123,6 +136,10 @@ def finetune(
     cache_size: Annotated[
         float | None,
         Option(help=_with_default("GB all caches together may take.", Prepare, "cache_size")),
+    ] = None,
+    top: Annotated[
+        int | None,
+        Option(min=2, help="With --from: average the weights of so many of its best; no training."),
     ] = None,
     set_: Set = None,
     dry_run: DryRun = False,
@@ -134,6 +151,7 @@ def finetune(
         "weights": weights,
         "resolution": resolution,
         "precision": precision,
+        "devices": devices,
         "augment": augment,
         "group": group,
         "pool": pool,
@@ -146,7 +164,7 @@ def finetune(
         "cache": cache,
         "cache_size": cache_size,
     }
-    from tlpipe.config.load import FINETUNE
+    from tlpipe.config.load import FINETUNE, read_yaml
 
     values = [
         (key, value)
@@ -154,4 +172,27 @@ def finetune(
         if value is not None
         for key in SHORTHANDS[flag]
     ]
-    start(FINETUNE, values=values, seed=seed, assignments=set_, out=out, dry_run=dry_run)
+    if data is None and from_ is None:
+        raise ConfigError("No pictures were named.", todo="give the folder with --data DIR")
+    if top is not None:
+        return _average(from_, top, out, given)
+    source = FINETUNE if from_ is None else read_yaml(from_ / BEST, "finished search's recipe")
+    start(source, values=values, seed=seed, assignments=set_, out=out, dry_run=dry_run)
+
+
+def _average(search: Path | None, top: int, out: str | None, given: dict[str, object]) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if search is None or flags:
+        raise ConfigError(
+            "--top averages what a search has trained, and trains nothing.",
+            cause=f"{flags[0]} is for training" if flags else "no search was named",
+            todo="write `tlpipe finetune --from SEARCH --top N`",
+        )
+    from rich.console import Console
+
+    from tlpipe.backend import import_backend
+
+    import_backend()
+    from tlpipe.search.average import average
+
+    average(search, top, Path(out) if out else search / f"top-{top}", Console())

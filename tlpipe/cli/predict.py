@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import sys
 from enum import StrEnum
@@ -17,7 +15,9 @@ from typer import Argument, Option
 
 from tlpipe.backend import import_backend
 from tlpipe.cli.predict_dense import predict_dense
+from tlpipe.cli.predict_rows import name_bad, predict_rows, progress_bar
 from tlpipe.errors import ConfigError
+from tlpipe.words import counted
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -27,6 +27,10 @@ tlpipe predict runs/photos-2026-01-31 picture.jpg
 tlpipe predict RUN new_pictures/ --format csv --out predictions.csv
 
 tlpipe predict RUN new_pictures/ --format jsonl | jq .predicted
+
+tlpipe predict RUN millions/ --out predictions.csv --shard 3/16
+
+tlpipe predict RUN millions/ --out predictions.csv --merge 16
 
 tlpipe predict RUN street.jpg --dense --size 640 --output-stride 16
 """
@@ -48,7 +52,10 @@ def register(app: typer.Typer) -> None:
 def predict(
     run: Annotated[str, Argument(help="A run folder, or a model.keras.")],
     pictures: Annotated[list[str], Argument(help="Pictures, or folders of pictures.")],
-    format: Annotated[Format, Option(help="table, csv or jsonl.")] = Format.table,
+    format: Annotated[
+        Format | None,
+        Option(help="table, csv or jsonl. \\[default: as --out ends, else table]"),
+    ] = None,
     out: Annotated[
         Path | None,
         Option(help="Write to this file instead of the screen; with --dense, the maps' folder."),
@@ -57,6 +64,13 @@ def predict(
     calibrated: Annotated[
         bool, Option("--calibrated", help="Temperature-scaled, more honest probabilities.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        Option(help="Only this share of the pictures, as 3/16, into a file of its own."),
+    ] = None,
+    merge: Annotated[
+        int | None, Option(min=1, help="Put so many finished shards together as --out.")
+    ] = None,
     dense: Annotated[
         bool, Option("--dense", help="A map of scores over the larger picture, in one pass.")
     ] = False,
@@ -71,60 +85,66 @@ def predict(
     """Predict the class of pictures; files that can't be read are named, exit code 0."""
     if dense and calibrated:
         raise ConfigError("--calibrated is not for maps.", todo="leave out --dense")
+    if dense and (shard is not None or merge is not None):
+        raise ConfigError("--shard and --merge are not for maps.", todo="leave out --dense")
     if dense:
-        return predict_dense(run, pictures, format.value, out or Path("dense"), size, output_stride)
+        kind = (format or Format.table).value
+        return predict_dense(run, pictures, kind, out or Path("dense"), size, output_stride)
     if size is not None or output_stride is not None:
         raise ConfigError("--size and --output-stride are for maps.", todo="add --dense")
-    import io
+    if out is not None:
+        _check_writable(out)
+    kind = format or _format_of(out)
+    if kind is not Format.table:
+        return predict_rows(
+            run, pictures, kind.value, out, batch_size, calibrated, shard=shard, of=merge
+        )
+    if shard is not None or merge is not None:
+        raise ConfigError(
+            "Shards are written as rows, into files.",
+            todo="add --out predictions.csv, or a name that ends in .jsonl",
+        )
+    _predict_table(run, pictures, out, batch_size, calibrated)
 
-    from rich.progress import Progress
 
-    import_backend()
-    from tlpipe.artifact.classifier import load
-    from tlpipe.pipeline.atomic import write_text
+def _format_of(out: Path | None) -> Format:
+    ending = out.suffix.lower().removeprefix(".") if out else ""
+    return Format(ending) if ending in ("csv", "jsonl") else Format.table
 
-    if out is not None and out.is_dir():
+
+def _check_writable(out: Path) -> None:
+    """Before the work rather than after it."""
+    if out.is_dir():
         raise ConfigError(f"'{out}' is a folder; a file is needed.", todo="name a file with --out")
-    # Before the work rather than after it.
-    if out is not None and not os.access(out.resolve().parent, os.W_OK):
+    if not os.access(out.resolve().parent, os.W_OK):
         raise ConfigError(
             f"'{out}' can't be written.",
             cause=f"the folder '{out.resolve().parent}' is missing or read-only",
             todo="make the folder, or name another file with --out",
         )
+
+
+def _predict_table(
+    run: str, pictures: list[str], out: Path | None, batch_size: int, calibrated: bool
+) -> None:
+    import io
+
+    import_backend()
+    from tlpipe.artifact.classifier import load
+    from tlpipe.pipeline.atomic import write_text
+
     classifier = load(run)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("predicting", total=None)
+    with progress_bar() as advance:
         found = classifier.predict(
-            pictures,
-            batch_size=batch_size,
-            calibrated=calibrated,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            pictures, batch_size=batch_size, calibrated=calibrated, progress=advance
         )
     sink = io.StringIO()
-    if format is Format.table:
-        Console(file=sink if out else sys.stdout).print(_table(found, classifier.class_names))
-    elif format is Format.csv:
-        writer = csv.writer(sink, lineterminator="\n")
-        writer.writerow(["path", "predicted", *(f"p:{n}" for n in classifier.class_names), "error"])
-        for p in found:
-            numbers = [f"{x:.9g}" for x in p.probabilities] or [""] * len(classifier.class_names)
-            writer.writerow([p.path, p.label, *numbers, p.error])
-    else:
-        for p in found:
-            named = dict(zip(classifier.class_names, p.probabilities, strict=False))
-            row = {"path": p.path, "predicted": p.label, "probabilities": named, "error": p.error}
-            sink.write(json.dumps(row, ensure_ascii=False) + "\n")
+    Console(file=sink if out else sys.stdout).print(_table(found, classifier.class_names))
     if out:
         write_text(out, sink.getvalue())
-        typer.echo(f"{len(found)} rows written to {out}", err=True)
-    else:
-        sys.stdout.write(sink.getvalue())
+        typer.echo(f"{counted(len(found), 'row')} written to {out}", err=True)
     bad = [p for p in found if p.error]
-    if bad:
-        typer.echo(f"{len(bad)} of {len(found)} files could not be read:", err=True)
-        for p in bad[:10]:
-            typer.echo(f"  {p.path}: {p.error}", err=True)
+    name_bad(bad, len(bad), len(found))
 
 
 def _table(found, class_names) -> Table:

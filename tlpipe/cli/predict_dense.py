@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tlpipe.backend import import_backend
 from tlpipe.errors import ConfigError
+from tlpipe.words import counted
 
 _COLUMNS = (
     "path",
@@ -64,9 +65,9 @@ def predict_dense(
     for note in dense.network.notes:
         typer.echo(f"Note: {note}.", err=True)
     bad = [p for p in found if p.error]
-    typer.echo(f"{len(found) - len(bad)} maps written to {folder}", err=True)
+    typer.echo(f"{counted(len(found) - len(bad), 'map')} written to {folder}", err=True)
     if bad:
-        typer.echo(f"{len(bad)} of {len(found)} files could not be read:", err=True)
+        typer.echo(f"{len(bad)} of {counted(len(found), 'file')} could not be read:", err=True)
         for p in bad[:10]:
             typer.echo(f"  {p.path}: {p.error}", err=True)
 

@@ -15,7 +15,7 @@ from tlpipe.errors import ConfigError, nearest
 FIXED = ("scan", "split", "select", "evaluate", "report")
 Scalar = bool | int | float | str
 # What a finished search leaves in its folder.
-BEST = "best.yaml"
+BEST, LEADERS = "best.yaml", "leaders.json"
 
 
 class Knob(Settings):

@@ -100,6 +100,9 @@ class Backbone(Settings):
         None, description="side of the input in pixels; the backbone's own when empty"
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    devices: Literal["all"] | Annotated[int, Field(ge=1)] = Field(
+        1, description="GPUs of this machine that train together: how many, or all"
+    )
 
 
 class Prepare(Settings):

@@ -16,6 +16,7 @@ import numpy as np
 from tlpipe.data.pipeline_file import SUFFIXES, read_pipeline
 from tlpipe.data.presets import PRESETS, A, preset
 from tlpipe.errors import ConfigError, nearest
+from tlpipe.words import counted
 
 Box = tuple[float, float, float, float]
 """top, left, bottom, right, each a share of the height or width, in [0, 1]."""
@@ -110,7 +111,7 @@ class Augmentation:
                 todo="mend the pipeline; a crop larger than a picture needs pad_if_needed: true",
             ) from error
         if not _is_picture(result, self.channels):
-            kind = "an RGB picture" if self.channels == 3 else f"{self.channels} channels"
+            kind = "an RGB picture" if self.channels == 3 else counted(self.channels, "channel")
             raise ConfigError(
                 f"The augmentation '{self.name}' does not give {kind} of 8 bits.",
                 where=where,

@@ -18,6 +18,7 @@ from tlpipe.data.folder import natural_key
 from tlpipe.data.scan import PARTS, Picture, Progress
 from tlpipe.errors import DataError
 from tlpipe.pipeline.atomic import writing
+from tlpipe.words import counted
 
 COLUMNS = tuple(field.name for field in fields(Picture))
 
@@ -79,7 +80,10 @@ class Manifest:
                 rows = list(csv.reader(file))
         except OSError as error:
             raise DataError(
-                f"The manifest {str(path)!r} can't be read.", where=path, cause=error.strerror
+                f"The manifest {str(path)!r} can't be read.",
+                where=path,
+                cause=error.strerror,
+                todo="restore the file, or make the split again in a new run",
             ) from error
         except (UnicodeDecodeError, csv.Error) as error:
             raise _broken(path, 1, str(error)) from error
@@ -109,8 +113,8 @@ class Manifest:
         if wrong:
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise DataError(
-                f"{len(wrong)} of {len(self.pictures)} pictures are not as they were when the "
-                "split was made.",
+                f"{len(wrong)} of {counted(len(self.pictures), 'picture')} changed or went missing "
+                "after the split was made.",
                 where=self.root,
                 cause="; ".join(wrong[:5]) + more,
                 todo="put the files back, or start a new run in another folder",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tlpipe.pipeline.atomic import beside
+
 
 def memory_map(path: Path, dtype: np.dtype | str, shape: tuple[int, ...]) -> np.memmap:
     """The file as an array that is read and written in place; made, all zero, when not there.
@@ -19,7 +21,7 @@ def memory_map(path: Path, dtype: np.dtype | str, shape: tuple[int, ...]) -> np.
     if path.exists() and path.stat().st_size != size:
         path.unlink()
     if not path.exists():
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = beside(path)
         with temporary.open("wb") as file:
             # Taken now: with a sparse file, a disk that fills up later would end us by SIGBUS.
             if hasattr(os, "posix_fallocate"):

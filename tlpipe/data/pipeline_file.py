@@ -46,7 +46,11 @@ def _parse(path: Path) -> Any:
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"Can't read the augmentation pipeline '{path}'.", where=path, cause=str(error)
+            f"Can't read the augmentation pipeline '{path}'.",
+            where=path,
+            cause=str(error),
+            todo="check the path, and the file's JSON or YAML; "
+            "pipelines/augment_example.yaml shows the form",
         ) from error
 
 
@@ -57,6 +61,7 @@ def _build(node: Any, path: Path) -> A.BasicTransform | A.BaseCompose:
             "A transform of the augmentation pipeline has no '__class_fullname__'.",
             where=path,
             cause=f"found {str(node)[:80]}",
+            todo="name it, for example __class_fullname__: HorizontalFlip",
         )
     name = shorten_class_name(node["__class_fullname__"])
     arguments = {key: value for key, value in node.items() if key != "__class_fullname__"}
@@ -77,7 +82,11 @@ def _build(node: Any, path: Path) -> A.BasicTransform | A.BaseCompose:
     if issubclass(kind, A.BaseCompose):
         children = arguments.get("transforms")
         if not isinstance(children, list):
-            raise ConfigError(f"'{name}' has no list of transforms.", where=path)
+            raise ConfigError(
+                f"'{name}' has no list of transforms.",
+                where=path,
+                todo="list them under its key 'transforms'",
+            )
         arguments["transforms"] = [_build(child, path) for child in children]
     else:
         arguments["strict"] = True

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tlpipe.data.decode import MAX_PIXELS, DecodeError, Inspection, decode, inspect
+from tlpipe.words import counted
 
 _NUMPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -66,8 +67,9 @@ class Pixels:
         if array.ndim != 3 or not array.size:
             raise DecodeError(f"an array of shape {array.shape}, not (height, width, channels)")
         if array.shape[2] != self.channels:
+            asked = "1 is" if self.channels == 1 else f"{self.channels} are"
             raise DecodeError(
-                f"{array.shape[2]} channels, and {self.channels} are asked for "
+                f"{counted(array.shape[2], 'channel')}, and {asked} asked for "
                 f"(--set scan.channels={array.shape[2]})"
             )
         return self._to_uint8(array)

@@ -78,6 +78,24 @@ class Prepared:
             self._verified[index] = True
         return place.reshape(height, width, self.channels)
 
+    @property
+    def stores(self) -> bool:
+        """Whether pictures are kept on disk."""
+        return self._values is not None
+
+    def has(self, rows: np.ndarray) -> np.ndarray:
+        """Which of the training pictures in ``rows`` are stored whole, bool (n,)."""
+        starts = self._starts
+        return np.array(
+            [self._whole(i, self._values[starts[i] : starts[i + 1]]) for i in rows], bool
+        )
+
+    def flush(self) -> None:
+        """Hands what was written to the file system, for other machines to see."""
+        # Pictures first: a checksum must not be seen before what it is of.
+        self._values.flush()
+        self._sums.flush()
+
     def _whole(self, index: int, place: np.ndarray) -> bool:
         if not self._verified[index] and self._sums[index]:
             self._verified[index] = checksum(place) == self._sums[index]

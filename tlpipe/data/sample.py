@@ -49,7 +49,8 @@ class Sampler:
         if self.augmentation is not None and self.augmentation.size != self.size:
             raise ConfigError(
                 f"The augmentation was made for {self.augmentation.size} pixels, "
-                f"the network takes {self.size}."
+                f"the network takes {self.size}.",
+                todo=f"load it for {self.size} pixels",
             )
 
     def plain(self, index: int) -> np.ndarray:
@@ -80,6 +81,7 @@ class Sampler:
             raise DataError(
                 f"'{picture.path}' is in the part '{picture.split}' and must not be augmented.",
                 cause="only training pictures are; the score would be of altered pictures",
+                todo="read it plain, or augment pictures of the part 'train'",
             )
         augmentation = self.augmentation
         if augmentation is None or augmentation.is_none:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tlpipe.data.duplicates import DuplicateGroup, UnionFind
-from tlpipe.data.folder import natural_key
+from tlpipe.data.folder import Found, natural_key
 from tlpipe.data.scan import PARTS, BadFile, Picture
 from tlpipe.errors import ConfigError, DataError
+from tlpipe.words import counted
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def split(
     labels = sorted({picture.label for picture in pictures}, key=natural_key)
     if len(labels) < 2:
         raise DataError(
-            f"{len(labels)} class(es) with whole pictures: {', '.join(labels) or 'none'}; "
+            f"{counted(len(labels), 'class')} with whole pictures: {', '.join(labels) or 'none'}; "
             "at least 2 are needed.",
             todo="add a folder of pictures for another class",
         )
@@ -91,6 +92,25 @@ def split(
     result = [replace(p, split=part_of[p.path], group=group_of[p.path]) for p in pictures]
     _note_spread(result, labels, notes)
     return SplitResult(result, set_aside, notes)
+
+
+def check_listing(
+    files: Sequence[Found],
+    *,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    group_regex: str | None = None,
+) -> None:
+    """What can be said of a split by names alone, before a picture is read.
+
+    Damaged files and duplicates only leave fewer pictures, so that what fails here fails for sure.
+
+    Raises:
+        ConfigError: fractions or a regex that can't be used.
+        DataError: a single class, or a class with too few files to divide.
+    """
+    unread = [Picture(f.path, f.label, f.split, 0, 0, 0, "", "") for f in files]
+    split(unread, [], fractions=fractions, seed=0)
+    _group_names(unread, group_regex, [])
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
@@ -154,12 +174,12 @@ def _without_leaks(
                 leaks.setdefault(path, f"duplicate of {held[where][0]} in {where}")
     if leaks:
         notes.append(
-            f"{len(leaks)} picture(s) of the given train part are set aside: duplicates of "
-            "pictures in val or test"
+            f"set aside: {counted(len(leaks), 'picture')} of the given train part, also in val or "
+            "test"
         )
     if in_both:
         notes.append(
-            f"{len(in_both)} duplicate(s) lie in the given val and test parts both "
+            f"the given val and test parts share {counted(len(in_both), 'picture')} "
             f"(the first: {in_both[0]}): the test score may be a little too good"
         )
     kept = [picture for picture in pictures if picture.path not in leaks]
@@ -229,8 +249,8 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
         )
     alone = found == count
     return DataError(
-        f"The class {label!r} is too small to divide: {count} picture(s)"
-        + ("" if alone else f" in {found} group(s) of its own")
+        f"The class {label!r} is too small to divide: {counted(count, 'picture')}"
+        + ("" if alone else f" in {counted(found, 'group')} of its own")
         + f", and {needed} are needed, one for each of the {needed} parts to make.",
         cause=None if alone else "duplicates and pictures of one --group stay together",
         todo="add pictures of this class, or remove its folder",
@@ -257,7 +277,7 @@ def _note_spread(pictures: list[Picture], labels: list[str], notes: list[str]) -
     torn = [group for group, where in parts.items() if len(where) > 1]
     if torn:
         notes.append(
-            f"{len(torn)} group(s) lie in more than one of the given parts (the first: {torn[0]})"
+            f"the given parts tear {counted(len(torn), 'group')} apart (the first: {torn[0]})"
         )
     for part in (part for part in PARTS if part in classes):
         lacking = [label for label in labels if label not in classes[part]]

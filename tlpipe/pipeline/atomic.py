@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else has: containers all have process 1."""
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
 
 
 @contextmanager
@@ -18,7 +24,7 @@ def writing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = beside(path)
     try:
         yield temporary
         with temporary.open("rb") as file:

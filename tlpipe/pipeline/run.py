@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tlpipe.config.settings import Pipeline
-from tlpipe.errors import RunError
 from tlpipe.pipeline import interrupt
 from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.lock import holding
 from tlpipe.terminal import print_plain
 
 STATE = "stages/state.json"
 Advance = Callable[[int, int], None]
+
+
+def finish_command(folder: Path) -> str:
+    """The command that goes on with the run in ``folder``, whatever flags began it."""
+    config, out = (shlex.quote(str(path)) for path in (folder / "config.yaml", folder))
+    return f"tlpipe run {config} --out {out}"
 
 
 class Run:
@@ -106,26 +111,6 @@ class Run:
 
             yield advance
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Holds the folder; raises RunError naming the process that holds it already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        holder = self.folder / ".lock.json"
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = read_json(holder) if holder.exists() else {}
-            raise RunError(
-                f"Another process is working in '{self.folder}'.",
-                cause=f"process {who.get('pid', '?')} on {who.get('host', '?')} "
-                f"has held it since {who.get('since', '?')}",
-                todo="wait for it, stop it, or choose another folder with --out",
-            ) from None
-        try:
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
-            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+        return holding(self.folder)

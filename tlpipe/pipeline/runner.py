@@ -6,10 +6,13 @@ import time
 from dataclasses import dataclass
 
 from tlpipe.config.load import dump
-from tlpipe.errors import ConfigError
+from tlpipe.errors import ConfigError, TlpipeError
 from tlpipe.pipeline.atomic import write_text
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
+
+# A failure after hours must not look as if all of them were lost.
+_KEPT = "  finished stages are kept: the same command goes on after them; other settings, --out {}"
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,11 @@ def preflight(run: Run, stages: list[Stage]) -> None:
             item.stage.check(run)
 
 
-def execute(run: Run, stages: list[Stage]) -> list[Planned]:
+def execute(run: Run, stages: list[Stage], *, stays: bool = True) -> list[Planned]:
     """Runs what has to be run, under the folder's lock; returns what was done.
 
-    A stage counts as finished once everything it writes is in place.
+    A stage counts as finished once everything it writes is in place. When one fails and the folder
+    ``stays``, the person is told that the others are not lost.
     """
     with run.locked():
         planned = plan(run, stages)
@@ -90,7 +94,13 @@ def execute(run: Run, stages: list[Stage]) -> list[Planned]:
             run.journal("start", stage=stage.name, key=item.key, why=item.why)
             run.say(label + _reason(item), style="bold")
             start = time.perf_counter()
-            summary = stage.run(run)
+            try:
+                summary = stage.run(run)
+            except TlpipeError as error:
+                run.journal("failed", stage=stage.name, error=error.what)
+                if stays and run.state():
+                    run.say(_KEPT.format(run.folder))
+                raise
             seconds = round(time.perf_counter() - start, 2)
             run.record(stage.name, {"key": item.key, "summary": summary, "seconds": seconds})
             run.journal("done", stage=stage.name, seconds=seconds, summary=summary)

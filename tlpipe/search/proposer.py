@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
+from sklearn.exceptions import ConvergenceWarning
 
 from tlpipe.config.search import Search, SearchFile
 from tlpipe.search.space import hyperparameters
@@ -47,7 +49,10 @@ class Proposer:
     def propose(self) -> Proposal | str | None:
         """The next trial; ``"wait"`` until another one ends; None when there are no more."""
         # An own name for each, as the oracle would give the same trial to the same worker again.
-        trial = self._oracle.create_trial(f"worker-{len(self._oracle.trials)}")
+        with warnings.catch_warnings():
+            # Of a Gaussian process on a few points, which a person can do nothing about.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            trial = self._oracle.create_trial(f"worker-{len(self._oracle.trials)}")
         if trial.status == "IDLE":
             return "wait"
         if trial.status == "STOPPED":

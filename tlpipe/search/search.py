@@ -6,15 +6,16 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from tlpipe.api import run_pipeline
 from tlpipe.config.load import dump, override, validate
 from tlpipe.config.runs import check_outside
-from tlpipe.config.search import BEST, SearchFile
+from tlpipe.config.search import BEST, LEADERS, SearchFile
 from tlpipe.errors import TrainingError
-from tlpipe.pipeline.atomic import write_text
+from tlpipe.pipeline.atomic import write_json, write_text
 from tlpipe.pipeline.lock import holding
 from tlpipe.pipeline.run import Run
 from tlpipe.search.driver import ABOUT, TRIALS, Driver, describe
@@ -96,6 +97,7 @@ def search(
         said = sentence(ranking, file.search.objective, file.search.confirm)
         run = _finish(driver, ranking, console)
         write_page(folder / PAGE, driver, ranking, said, run)
+        write_json(folder / LEADERS, _leaders(ranking, said))
         _slim(driver, ranking)
         _conclude(console, driver, ranking, said, run)
         return Found(run, ranking, driver.trials)
@@ -126,6 +128,17 @@ def _finish(driver: Driver, ranking: Ranking, console: Console) -> Run:
     names = tuple(name for name in STAGES if name not in UNTRIED)
     share(driver.trial_folder(trial), folder, names)
     return run_pipeline(driver.raw, assignments=tried, out=folder, console=console)
+
+
+def _leaders(ranking: Ranking, said: str) -> dict[str, Any]:
+    """What a program wants to know of the end; ``trials`` begins with the winner."""
+    rows = [
+        {"name": x.name, "mean": x.mean, "first": x.first, "scores": list(x.scores)}
+        for x in ranking.leaders
+    ]
+    trials = [leader.name for leader in ranking.leaders if leader.trial is not None]
+    about = {"noise": ranking.noise, "apart": ranking.apart, "said": said}
+    return {"trials": trials, "leaders": rows, **about}
 
 
 def _slim(driver: Driver, ranking: Ranking) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tlpipe.errors import TlpipeError, one_line
-from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.atomic import beside, read_json, write_json
 from tlpipe.pipeline.lock import holding
 
 BEFORE = ("scan", "split")
@@ -141,7 +141,7 @@ def _take_checkpoint(source: Path, scratch: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = beside(target)
     shutil.copy2(source, temporary)
     os.replace(temporary, target)
 

@@ -15,6 +15,7 @@ from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import BACKBONE, pixels_of
 from tlpipe.training.device import describe_device
 from tlpipe.training.device import resolve as resolve_precision
+from tlpipe.words import counted
 
 
 class BackboneStage(Stage):
@@ -37,16 +38,23 @@ class BackboneStage(Stage):
         return seen
 
     def check(self, run: Run) -> None:
-        """An unknown name, a file that is not there or does not fit, blocks that don't exist."""
+        """An unknown name, weights that can't be had or don't fit, blocks that don't exist."""
         settings = self.settings
         spec = resolve(settings.name)
         input_size(spec, settings.resolution)
-        choose_weights(spec, settings.weights, settings.resolution)
+        chosen = choose_weights(spec, settings.weights, settings.resolution)
         step_three = run.pipeline.stages.get("unfreeze")
-        if step_three is not None and step_three.blocks not in ("none", "all"):
-            size = settings.resolution
-            channels = pixels_of(run).channels
-            model = build(settings.name, weights="none", size=size, channels=channels).model
+        names_blocks = step_three is not None and step_three.blocks not in ("none", "all")
+        if chosen.random and not names_blocks:
+            return
+        # Only loading shows whether weights can be fetched, and fit.
+        model = build(
+            settings.name,
+            weights=settings.weights,
+            size=settings.resolution,
+            channels=pixels_of(run).channels,
+        ).model
+        if names_blocks:
             boundary(model, step_three.blocks)
 
     def run(self, run: Run) -> str:
@@ -81,7 +89,8 @@ class BackboneStage(Stage):
         )
         return (
             f"{backbone.spec.name} at {backbone.size} px, {backbone.weights}, "
-            f"{backbone.model.count_params() / 1e6:.1f} M parameters, {len(blocks)} blocks"
+            f"{backbone.model.count_params() / 1e6:.1f} M parameters, "
+            f"{counted(len(blocks), 'block')}"
         )
 
 

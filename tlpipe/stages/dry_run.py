@@ -48,7 +48,8 @@ def dry_run(run: Run) -> dict[str, float]:
         rehearsal = Run(Path(folder), run.pipeline, run.console)
         chosen = {name: run.pipeline.stages[name] for name in BEFORE_TRAINING}
         started = time.perf_counter()
-        execute(rehearsal, [STAGES[name](settings) for name, settings in chosen.items()])
+        stages = [STAGES[name](settings) for name, settings in chosen.items()]
+        execute(rehearsal, stages, stays=False)
         spent = time.perf_counter() - started
         estimate = _rehearse_training(rehearsal)
     estimate["seconds"] += spent

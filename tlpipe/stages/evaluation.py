@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tlpipe.artifact.classifier import Classifier, load
+from tlpipe.artifact.classifier import Classifier, load, no_run
 from tlpipe.config.load import read_yaml, validate
 from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
@@ -16,9 +16,10 @@ from tlpipe.data.scan import scan
 from tlpipe.errors import DataError, RunError
 from tlpipe.metrics.bootstrap import with_intervals
 from tlpipe.pipeline.atomic import write_json
-from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.run import Run, finish_command
 from tlpipe.stages.evaluate import headline, predict_rows, write_predictions
 from tlpipe.stages.inputs import MANIFEST, open_manifest
+from tlpipe.words import counted, were
 
 
 def open_finished(folder: str | Path, console: Console) -> Run:
@@ -26,11 +27,7 @@ def open_finished(folder: str | Path, console: Console) -> Run:
     path = Path(folder)
     config = path / "config.yaml"
     if not config.exists():
-        raise RunError(
-            f"'{folder}' is not a run folder.",
-            cause="it has no config.yaml",
-            todo="give the folder that `tlpipe finetune` named in its last line",
-        )
+        raise no_run(folder)
     return Run(path, validate(read_yaml(config), where=config), console)
 
 
@@ -63,7 +60,10 @@ def evaluate_run(folder: str | Path, console: Console) -> dict:
     run = open_finished(folder, console)
     classifier = load(run.folder)
     if not run.path(MANIFEST).exists():
-        raise RunError(f"'{folder}' has no manifest.csv.", todo="finish the run first")
+        raise RunError(
+            f"'{folder}' has no manifest.csv.",
+            todo=f"finish the run: `{finish_command(run.folder)}`",
+        )
     manifest = open_checked_manifest(run, classifier)
     rows = manifest.indices("test")
     if not len(rows):
@@ -124,10 +124,12 @@ def _warn_of_training_pictures(run, pictures, labels, probabilities, classifier,
     """Says how many of the pictures the model was trained on, and the score without them."""
     known = {p.sha256 for p in open_manifest(run).pictures if p.split in ("train", "val")}
     new = np.array([picture.sha256 not in known for picture in pictures])
-    if new.all():
+    known_here = int((~new).sum())
+    if not known_here:
         return
     console.print(
-        f"Warning: {(~new).sum()} of these {len(new)} pictures were used in training; "
+        f"Warning: {known_here} of {counted(len(new), 'picture')} {were(known_here)} used in "
+        "training; "
         "this score flatters the model.",
         style="yellow",
     )
@@ -140,7 +142,8 @@ def _warn_of_training_pictures(run, pictures, labels, probabilities, classifier,
 
 def show(metrics: dict, console: Console) -> None:
     """The headline, and a table with a row a class."""
-    console.print(f"{metrics['n']} pictures: {headline(metrics)}", markup=False, highlight=False)
+    told = f"{counted(metrics['n'], 'picture')}: {headline(metrics)}"
+    console.print(told, markup=False, highlight=False)
     table = Table("class", "precision", "recall", "F1", "pictures")
     for name, row in metrics["per_class"].items():
         scores = ["-" if row[k] is None else f"{row[k]:.3f}" for k in ("precision", "recall", "f1")]

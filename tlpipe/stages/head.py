@@ -22,6 +22,7 @@ from tlpipe.stages.inputs import (
     open_sampler,
 )
 from tlpipe.stages.training import (
+    check_devices,
     finish_step,
     retry_with_less_memory,
     step_files,
@@ -29,6 +30,7 @@ from tlpipe.stages.training import (
 )
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.determinism import make_deterministic
+from tlpipe.training.devices import OneDevice, open_devices
 from tlpipe.training.fast import fast
 from tlpipe.training.network import Cut, add_head, cut, head_boundary
 
@@ -44,7 +46,8 @@ class HeadStage(Stage):
     writes = step_files("head")
 
     def check(self, run: Run) -> None:
-        """A spatial pyramid finer than the feature map."""
+        """Devices that are not there; a spatial pyramid finer than the feature map."""
+        check_devices(run)
         if self.settings.pool == "spp":
             backbone = run.pipeline.stages["backbone"]
             channels = run.pipeline.stages["scan"].channels
@@ -60,6 +63,11 @@ class HeadStage(Stage):
         )
 
     def _train(self, run: Run, settings: Head) -> str:
+        devices = open_devices(run.pipeline.stages["backbone"].devices)
+        with devices.scope():
+            return self._train_on(devices, run, settings)
+
+    def _train_on(self, devices: OneDevice, run: Run, settings: Head) -> str:
         make_deterministic(run.seed)
         manifest = open_manifest(run)
         whole, backbone = open_network(run, len(manifest.class_names))
@@ -68,7 +76,7 @@ class HeadStage(Stage):
         pool = whole.get_layer("pool")
         if isinstance(pool, NetVLAD):
             # A step that is resumed gets its weights back after this.
-            self._start_from_clusters(run, pool, parts, manifest, settings)
+            self._start_from_clusters(run, pool, parts, manifest, settings, devices)
         progress, logits = train_step(
             run,
             self.name,
@@ -77,18 +85,26 @@ class HeadStage(Stage):
             settings,
             scales={},
             first_view=0,
-            later=self._boundary_to_come(run, backbone),
+            later=boundaries_to_come(run, backbone),
+            devices=devices,
         )
         facts = {"trained": ["head"], "batch_size": settings.batch_size}
         return finish_step(run, self.name, progress, logits, facts)
 
     def _start_from_clusters(
-        self, run: Run, pool: NetVLAD, parts: Cut, manifest: Manifest, settings: Head
+        self,
+        run: Run,
+        pool: NetVLAD,
+        parts: Cut,
+        manifest: Manifest,
+        settings: Head,
+        devices: OneDevice,
     ) -> None:
         random = np.random.default_rng(run.seed)
         rows = np.sort(random.permutation(manifest.indices("train"))[:PICTURES])
         pictures = Pictures(open_sampler(run, manifest), settings.batch_size)
-        source = Activations(pictures, fast(parts.prefix), settings.batch_size)
+        prefix = fast(parts.prefix)
+        source = Activations(pictures, prefix, settings.batch_size, devices=devices)
         maps = (values for values, _ in source.stream(rows, 0))
         features = local_features(maps, per_picture=PLACES, seed=run.seed)
         centres, alpha = find_clusters(features, settings.clusters, seed=run.seed)
@@ -98,9 +114,20 @@ class HeadStage(Stage):
             f"of {len(rows)} training pictures, alpha {alpha:.3g}"
         )
 
-    def _boundary_to_come(self, run: Run, backbone: keras.Model) -> keras.KerasTensor | None:
-        step_three = run.pipeline.stages.get("unfreeze")
-        if step_three is None or step_three.blocks in ("none", "all", 0):
-            return None
-        tensor = boundary(backbone, step_three.blocks).tensor
-        return None if tensor is backbone.input else tensor
+
+def boundaries_to_come(run: Run, backbone: keras.Model) -> list[keras.KerasTensor]:
+    """Where step three will cut the network, and then where those of other runs will.
+
+    What the frozen part computes at these tensors is stored in step two, on the way. Empty when
+    nothing is unfrozen, or nothing frozen.
+    """
+    step_three = run.pipeline.stages.get("unfreeze")
+    own = [] if step_three is None else [step_three.blocks]
+    found = []
+    for blocks in (*own, *run.pipeline.stages["prepare"].boundaries):
+        if blocks in ("none", "all", 0):
+            continue
+        tensor = boundary(backbone, blocks).tensor
+        if tensor is not backbone.input and not any(tensor is other for other in found):
+            found.append(tensor)
+    return found

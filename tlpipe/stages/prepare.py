@@ -38,6 +38,11 @@ class PrepareStage(Stage):
         channels = run.pipeline.stages["scan"].channels
         load_augmentation(self.settings.augment, size, self.settings.strength, channels)
 
+    def key(self, seed: int, read_keys: dict[str, str]) -> str:
+        """What is cached for other runs changes nothing in this one."""
+        alone = PrepareStage(self.settings.model_copy(update={"boundaries": ()}))
+        return super(PrepareStage, alone).key(seed, read_keys)
+
     def run(self, run: Run) -> str:
         """Writes the pipeline as the run uses it, and a sheet of what the network will see."""
         manifest = open_manifest(run)

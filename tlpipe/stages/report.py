@@ -21,6 +21,7 @@ from tlpipe.stages.scan import BAD, DUPLICATES, SCAN
 from tlpipe.stages.select import CHOICE, versions
 from tlpipe.stages.split import NOTES
 from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
+from tlpipe.words import counted, were
 
 HISTORY = "history.csv"
 CURVES = "plots/learning_curves.svg"
@@ -65,7 +66,8 @@ class ReportStage(Stage):
         if bad:
             shown = ", ".join(row["path"] for row in bad[:5])
             more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-            run.say(f"  {len(bad)} files were set aside: {shown}{more} (see {BAD})", style="yellow")
+            told = f"{counted(len(bad), 'file')} {were(len(bad))} set aside"
+            run.say(f"  {told}: {shown}{more} (see {BAD})", style="yellow")
         return f"model card in {run.path(CARD)}"
 
 

@@ -14,6 +14,7 @@ from tlpipe.pipeline.atomic import write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import data_root, pixels_of
+from tlpipe.words import counted
 
 SCAN = "stages/scan/scan.json"
 BAD = "bad_files.csv"
@@ -34,6 +35,10 @@ class ScanStage(Stage):
         stamps = [_stamp(listing.root, path) for path, _, _ in listing.files]
         return stamps + [bad.path for bad in listing.set_aside]
 
+    def key(self, seed: int, read_keys: dict[str, str]) -> str:
+        """Nothing here is random."""
+        return super().key(0, read_keys)
+
     def check(self, run: Run) -> None:
         """No folder was given."""
         data_root(run)
@@ -45,8 +50,9 @@ class ScanStage(Stage):
             found = scan(listing, pixels=pixels, progress=advance)
         if not found.pictures:
             raise DataError(
-                f"None of the {len(found.bad)} files in '{listing.root}' can be read.",
+                f"Of {counted(len(found.bad), 'file')} in '{listing.root}' none can be read.",
                 cause=f"{found.bad[0].path}: {found.bad[0].cause}",
+                todo="mend or replace the files, or name another folder with --data",
             )
         near = self.settings.duplicates
         notes: list[str] = []
@@ -80,24 +86,23 @@ class ScanStage(Stage):
         if len(found.bad) > 12:
             run.say(f"  ... and {len(found.bad) - 12} more, all in {BAD}", style="yellow")
         for ending, count in sorted(listing.ignored.items()):
-            run.say(f"  ignored: {count} file(s) {ending}", style="yellow")
+            run.say(f"  ignored: {counted(count, 'file')} {ending}", style="yellow")
         for name in listing.empty_classes:
             run.say(f"  ignored: class '{name}' holds no pictures", style="yellow")
         conflicts = sum(group.conflict for group in groups)
         if conflicts:
-            run.say(
-                f"  {conflicts} group(s) of equal pictures have different labels: see {DUPLICATES}",
-                style="yellow",
-            )
+            equal = counted(conflicts, "group of equal pictures", "groups of equal pictures")
+            run.say(f"  different labels in {equal}: see {DUPLICATES}", style="yellow")
         return (
-            f"{len(found.pictures)} pictures in {_classes(listing.class_names)}, "
-            f"{len(found.bad)} set aside, {len(groups)} groups of duplicates"
+            f"{counted(len(found.pictures), 'picture')} in {_classes(listing.class_names)}, "
+            f"{len(found.bad)} set aside, "
+            f"{counted(len(groups), 'group of duplicates', 'groups of duplicates')}"
         )
 
 
 def _classes(names: list[str]) -> str:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{len(names)} classes ({shown})"
+    return f"{counted(len(names), 'class')} ({shown})"
 
 
 def _stamp(root: Path, path: str) -> list:

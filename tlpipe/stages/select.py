@@ -30,6 +30,8 @@ from tlpipe.training.network import cut, head_boundary, with_probabilities
 
 MODEL = "model.keras"
 CHOICE = "stages/select/choice.json"
+# What other commands found out about the model, and where it goes when another takes its place.
+FINDINGS, EARLIER = ("evaluations", "report"), "earlier"
 
 
 class SelectStage(Stage):
@@ -68,6 +70,7 @@ class SelectStage(Stage):
             temperature=fit_temperature(manifest.labels[manifest.indices("val")], logits),
             **asdict(pixels_of(run)),
         )
+        _set_findings_aside(run)
         save(with_probabilities(whole), run.path(MODEL), metadata)
         write_json(run.path(CHOICE), choice)
         return choice["sentence"]
@@ -92,6 +95,22 @@ class SelectStage(Stage):
             f"95 % interval {change['low']:+.4f} to {change['high']:+.4f})"
         )
         return {"kept": kept, "verdict": found, "score": score, **change, "sentence": sentence}
+
+
+def _set_findings_aside(run: Run) -> None:
+    """Moves what was said of the model before, so that nobody takes it for the new one's."""
+    found = [name for name in FINDINGS if run.path(name).exists()]
+    if not found:
+        return
+    number = 1
+    while (target := run.path(EARLIER) / str(number)).exists():
+        number += 1
+    target.mkdir(parents=True)
+    for name in found:
+        run.path(name).rename(target / name)
+    names = " and ".join(f"{name}/" for name in found)
+    verb = "is" if len(found) == 1 else "are"
+    run.say(f"  {names} {verb} of the model before: now in {EARLIER}/{number}/", style="yellow")
 
 
 def versions() -> dict[str, str]:

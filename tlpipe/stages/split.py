@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from tlpipe.data.duplicates import DuplicateGroup
+from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.scan import Picture
-from tlpipe.data.split import split
+from tlpipe.data.split import check_listing, split
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -24,6 +25,18 @@ class SplitStage(Stage):
     reads = (SCAN,)
     writes = (MANIFEST, NOTES)
 
+    def check(self, run: Run) -> None:
+        """A class with too few files, or a group pattern that matches none of them."""
+        files = list_folder(data_root(run)).files
+        check_listing(files, fractions=self._fractions, group_regex=self.settings.group)
+
+    def key(self, seed: int, read_keys: dict[str, str]) -> str:
+        """The run's seed counts only where the split has none of its own."""
+        return super().key(self._seed(seed), read_keys)
+
+    def _seed(self, of_run: int) -> int:
+        return of_run if self.settings.seed is None else self.settings.seed
+
     def run(self, run: Run) -> str:
         """Deals the pictures and writes the manifest."""
         found = read_json(run.path(SCAN))
@@ -31,8 +44,8 @@ class SplitStage(Stage):
         result = split(
             [Picture(**row) for row in found["pictures"]],
             [DuplicateGroup(**row) for row in found["duplicates"]],
-            fractions=(settings.train, settings.val, settings.test),
-            seed=run.seed,
+            fractions=self._fractions,
+            seed=self._seed(run.seed),
             group_regex=settings.group,
         )
         for note in result.notes:
@@ -43,3 +56,7 @@ class SplitStage(Stage):
         manifest.write(run.path(MANIFEST))
         counts = Counter(picture.split for picture in result.pictures)
         return f"{counts['train']} train, {counts['val']} validation, {counts['test']} test"
+
+    @property
+    def _fractions(self) -> tuple[float, float, float]:
+        return self.settings.train, self.settings.val, self.settings.test

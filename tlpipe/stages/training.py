@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import numpy as np
 
 from tlpipe.config.settings import Training
 from tlpipe.data.manifest import Manifest
-from tlpipe.errors import TrainingError
+from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.pipeline.atomic import read_json, write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.stages.inputs import BACKBONE, open_sampler
 from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
 from tlpipe.training.bottleneck import verdict
+from tlpipe.training.device import resolve
+from tlpipe.training.devices import ONE, OneDevice, device_names
 from tlpipe.training.fast import fast
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
@@ -31,17 +33,40 @@ def step_files(stage: str) -> tuple[str, str, str]:
     return tuple(f"stages/{stage}/{n}" for n in ("weights.npz", "val_logits.npy", "facts.json"))
 
 
+def check_devices(run: Run) -> None:
+    """Raises ConfigError for devices that are not there, and for what several can't do."""
+    settings = run.pipeline.stages["backbone"]
+    if len(device_names(settings.devices)) < 2:
+        return
+    step_three = run.pipeline.stages.get("unfreeze")
+    if step_three is not None and step_three.batch_norm:
+        raise ConfigError(
+            "BatchNorm can't learn on several devices.",
+            cause="each would take the mean of its own share of the batch",
+            todo="leave out --devices, or --set unfreeze.batch_norm=false",
+        )
+    half = resolve(settings.precision).policy == "mixed_float16"
+    if half and keras.backend.backend() == "tensorflow":
+        raise ConfigError(
+            "float16 can't train on several devices under TensorFlow.",
+            cause="its loss scaling looks at the gradients of one device only",
+            todo="use --precision float32 or bfloat16, or leave out --devices",
+        )
+
+
 def open_source(
     run: Run,
     cut: Cut,
     manifest: Manifest,
     batch_size: int,
-    later: keras.KerasTensor | None = None,
+    later: Sequence[keras.KerasTensor] = (),
+    devices: OneDevice = ONE,
 ) -> tuple[Source, int | None]:
     """What the suffix of ``cut`` reads, and how many views a picture has (None: one an epoch).
 
-    ``later`` is the boundary of a step to come: what the prefix computes there is stored on the
-    way, so that the pictures go through the network once for both steps.
+    ``later`` are boundaries of steps to come: what the prefix computes there is stored on the way,
+    so that the pictures go through the network once for all. Where there is no room for them all,
+    there may be for the first, which is that of this run.
     """
     settings, sampler = run.pipeline.stages["prepare"], open_sampler(run, manifest)
     if cut.prefix is None:
@@ -50,29 +75,37 @@ def open_source(
         run.say(f"  {sentence}")
         return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
     pictures = Pictures(sampler, batch_size)
-    tensors = [cut.prefix.output] + ([] if later is None else [later])
-    prefix = keras.Model(cut.prefix.input, tensors)
     facts = read_json(run.path(BACKBONE))
-    decided = cache.plan(
-        settings,
-        prefix,
-        tensors,
-        train=manifest.indices("train"),
-        plain=manifest.indices("val"),
-        facts={
-            "backbone": facts["name"],
-            "size": facts["size"],
-            "policy": facts["policy"],
-            "resize": settings.resize,
-            "augmentation": sampler.augmentation.digest,
-            **asdict(sampler.pixels),
-            "seed": run.seed,
-            "split": manifest.digest,
-        },
-    )
+    for wanted in (later, later[:1]):
+        tensors = [cut.prefix.output, *wanted]
+        prefix = keras.Model(cut.prefix.input, tensors)
+        decided = cache.plan(
+            settings,
+            prefix,
+            tensors,
+            train=manifest.indices("train"),
+            plain=manifest.indices("val"),
+            facts={
+                "backbone": facts["name"],
+                "size": facts["size"],
+                "policy": facts["policy"],
+                "resize": settings.resize,
+                "augmentation": sampler.augmentation.digest,
+                **asdict(sampler.pixels),
+                "seed": run.seed,
+                "split": manifest.digest,
+            },
+        )
+        if decided.stores:
+            break
     run.say(f"  {decided.sentence}")
     source = Activations(
-        pictures, fast(prefix), batch_size, dtype=decided.dtype, stores=decided.stores
+        pictures,
+        fast(prefix),
+        batch_size,
+        dtype=decided.dtype,
+        stores=decided.stores,
+        devices=devices,
     )
     return source, decided.views
 
@@ -82,14 +115,26 @@ def checkpoint_file(run: Run, stage: str) -> Path:
     return run.path(f"stages/{stage}/checkpoint.npz")
 
 
-def finish_step(run: Run, stage: str, progress: checkpoint.Progress, logits, facts: dict) -> str:
-    """Writes what a finished step leaves behind, drops its checkpoint, returns the summary."""
+def finish_step(
+    run: Run,
+    stage: str,
+    progress: checkpoint.Progress,
+    logits,
+    facts: dict,
+    *,
+    paused: bool = False,
+) -> str:
+    """Writes what a finished step leaves behind, and returns the summary.
+
+    Its checkpoint is dropped, unless the step is only ``paused`` and may go on in another run.
+    """
     checkpoint.save_weights(run.path(f"stages/{stage}/weights.npz"), progress.best)
     with writing(run.path(f"stages/{stage}/val_logits.npy")) as temporary:
         np.save(temporary, logits)
     facts = {"history": progress.history, "best_epoch": progress.best_epoch, **facts}
     write_json(run.path(f"stages/{stage}/facts.json"), facts)
-    checkpoint_file(run, stage).unlink()
+    if not paused:
+        checkpoint_file(run, stage).unlink()
     best = progress.history[progress.best_epoch - 1]
     return (
         f"best epoch {progress.best_epoch}: validation loss {best['val_loss']:.4f}, "
@@ -106,20 +151,23 @@ def train_step(
     *,
     scales: dict[str, float],
     first_view: int,
-    later: keras.KerasTensor | None = None,
+    later: Sequence[keras.KerasTensor] = (),
+    devices: OneDevice = ONE,
 ) -> tuple[checkpoint.Progress, np.ndarray]:
     """Trains the suffix of ``cut``, proves the rest unchanged, and predicts the validation part.
 
     Returns:
         The progress with the best weights, and validation logits, float32 (n, classes).
     """
-    source, views = open_source(run, cut, manifest, settings.batch_size, later)
+    if len(devices.names) > 1:
+        run.say(f"  on {len(devices.names)} devices: {', '.join(devices.names)}")
+    source, views = open_source(run, cut, manifest, settings.batch_size, later, devices)
     policy = read_json(run.path(BACKBONE))["policy"]
     rows = manifest.indices("train")
     steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
     suffix = fast(cut.suffix)
     suffix.compile(
-        optimizer=build_optimizer(settings, steps, scales=scales, policy=policy),
+        optimizer=build_optimizer(settings, steps, scales=scales, policy=policy, devices=devices),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=settings.label_smoothing
         ),
@@ -137,17 +185,26 @@ def train_step(
         classes=len(manifest.class_names),
         views=views,
         first_view=first_view,
+        devices=devices,
     )
     file = checkpoint_file(run, stage)
     start = time.perf_counter()
     with run.progress(stage) as advance:
-        progress = train(task, settings, seed=run.seed, file=file, say=run.say, advance=advance)
+        progress = train(
+            task,
+            settings,
+            seed=run.seed,
+            file=file,
+            say=run.say,
+            advance=advance,
+            until=getattr(settings, "pause", None),
+        )
     seconds = time.perf_counter() - start
     blocks = getattr(settings, "blocks", None)
     run.say(f"  {verdict(source.meter, seconds, run.pipeline.stages['prepare'], blocks)}")
     assert_unchanged(before, cut.whole, stage)
     run.say("  proof: not one bit of the frozen part changed")
-    return progress, predict_logits(suffix, source, task.val)
+    return progress, predict_logits(suffix, source, task.val, devices)
 
 
 def retry_with_less_memory(

@@ -15,6 +15,7 @@ from tlpipe.stages.inputs import (
     open_network,
 )
 from tlpipe.stages.training import (
+    check_devices,
     finish_step,
     retry_with_less_memory,
     step_files,
@@ -22,6 +23,7 @@ from tlpipe.stages.training import (
 )
 from tlpipe.training.checkpoint import assign, load_weights
 from tlpipe.training.determinism import make_deterministic
+from tlpipe.training.devices import OneDevice, open_devices
 from tlpipe.training.network import cut, head_boundary
 from tlpipe.training.optimizer import block_scales
 
@@ -36,6 +38,10 @@ class UnfreezeStage(Stage):
     reads = (MANIFEST, BACKBONE, PREPARE, HEAD_WEIGHTS)
     writes = (UNFROZEN_FACTS,)
 
+    def check(self, run: Run) -> None:
+        """Devices that are not there, or can't do this."""
+        check_devices(run)
+
     def run(self, run: Run) -> str:
         """Unfreezes the asked-for blocks and trains them with the head."""
         if self.settings.blocks in ("none", 0):
@@ -46,6 +52,11 @@ class UnfreezeStage(Stage):
         )
 
     def _train(self, run: Run, settings: UnfreezeSettings) -> str:
+        devices = open_devices(run.pipeline.stages["backbone"].devices)
+        with devices.scope():
+            return self._train_on(devices, run, settings)
+
+    def _train_on(self, devices: OneDevice, run: Run, settings: UnfreezeSettings) -> str:
         make_deterministic(run.seed + 1)
         manifest = open_manifest(run)
         whole, backbone = open_network(run, len(manifest.class_names))
@@ -66,9 +77,11 @@ class UnfreezeStage(Stage):
             settings,
             scales=block_scales(whole, blocks[len(where.frozen) :], settings.layer_decay),
             first_view=run.pipeline.stages["head"].epochs,
+            devices=devices,
         )
         facts = {
             "trained": [*where.trained, "head"],
             "batch_size": settings.batch_size,
         }
-        return finish_step(run, self.name, progress, logits, facts)
+        paused = settings.pause is not None and settings.pause < settings.epochs
+        return finish_step(run, self.name, progress, logits, facts, paused=paused)

@@ -12,6 +12,7 @@ import numpy as np
 from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
 from tlpipe.training.bottleneck import Meter
+from tlpipe.training.devices import ONE, OneDevice
 from tlpipe.training.store import Store
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -63,6 +64,7 @@ class Activations:
         batch_size: pictures a batch.
         dtype: ``float16`` or ``float32``.
         stores: a store for each output of the prefix; empty when nothing is stored.
+        devices: where the prefix computes.
     """
 
     def __init__(
@@ -73,9 +75,10 @@ class Activations:
         *,
         dtype: str = "float32",
         stores: Sequence[Store] = (),
+        devices: OneDevice = ONE,
     ):
         self.pictures, self.prefix, self.batch_size = pictures, prefix, batch_size
-        self.dtype, self.stores = np.dtype(dtype), list(stores)
+        self.dtype, self.stores, self.devices = np.dtype(dtype), list(stores), devices
 
     @property
     def meter(self) -> Meter:
@@ -105,7 +108,7 @@ class Activations:
         short = self.batch_size - len(pictures)
         padded = np.pad(pictures, [(0, short), (0, 0), (0, 0), (0, 0)]) if short else pictures
         start = time.perf_counter()
-        outputs = self.prefix.predict_on_batch(padded)
+        outputs = self.devices.predict(self.prefix, padded)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         outputs = [np.asarray(output)[: len(rows)] for output in outputs]
         self.meter.frozen += time.perf_counter() - start

@@ -14,7 +14,7 @@ from tlpipe.config.settings import Prepare
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB, Pixels
 from tlpipe.data.prepared import Prepared
-from tlpipe.training.cache_folder import free_bytes, make_room, root
+from tlpipe.training.cache_folder import alone, free_bytes, make_room, root
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, describe, touch
 
@@ -70,30 +70,31 @@ def plan(
     shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
     needed = [Store.bytes_needed(s, dtype, views, len(train), len(plain)) for s in shapes]
     keys = [_key(prefix, tensor, dtype, views, facts) for tensor in tensors]
-    make_room(sum(needed), int(settings.cache_size * 1e9), keep=keys)
-    free = free_bytes(root())
-    already = sum(describe(root() / key)["bytes"] for key in keys if (root() / key).exists())
-    allowed = min(settings.cache_size * 1e9, 0.8 * free + already)
-    if sum(needed) > allowed:
-        return Plan(
-            views,
-            dtype,
-            [],
-            f"cache off: {views} views would take {sum(needed) / 1e9:.2f} GB and "
-            f"{allowed / 1e9:.2f} GB may be used (--cache-size GB)",
-        )
-    stores = [
-        Store(
-            root() / key,
-            shape=shape,
-            dtype=dtype,
-            views=views,
-            train=train,
-            plain=plain,
-            facts={**facts, "shape": list(shape), "dtype": dtype, "views": views},
-        )
-        for key, shape in zip(keys, shapes, strict=True)
-    ]
+    with alone():
+        make_room(sum(needed), int(settings.cache_size * 1e9), keep=keys)
+        free = free_bytes(root())
+        already = sum(describe(root() / key)["bytes"] for key in keys if (root() / key).exists())
+        allowed = min(settings.cache_size * 1e9, 0.8 * free + already)
+        if sum(needed) > allowed:
+            return Plan(
+                views,
+                dtype,
+                [],
+                f"cache off: {views} views would take {sum(needed) / 1e9:.2f} GB and "
+                f"{allowed / 1e9:.2f} GB may be used (--cache-size GB)",
+            )
+        stores = [
+            Store(
+                root() / key,
+                shape=shape,
+                dtype=dtype,
+                views=views,
+                train=train,
+                plain=plain,
+                facts={**facts, "shape": list(shape), "dtype": dtype, "views": views},
+            )
+            for key, shape in zip(keys, shapes, strict=True)
+        ]
     size = f"{sum(needed) / 1e6:.0f} MB"
     return Plan(views, dtype, stores, f"cache: {views} views a picture, {dtype}, {size} when full")
 
@@ -120,14 +121,15 @@ def keep_pictures(
     facts = {"version": VERSION, "split": manifest.digest, "short_side": side, **asdict(pixels)}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
     needed = Prepared.bytes_needed(manifest, side, pixels.channels)
-    make_room(needed, int(settings.cache_size * 1e9), keep=[key])
-    there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
-    if needed > min(settings.cache_size * 1e9, 0.8 * free_bytes(root()) + there):
-        sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
-        return Prepared(manifest, None, side, channels=pixels.channels), sentence
-    about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
-    store = Prepared(manifest, root() / key, side, about, pixels.channels)
-    touch(root() / key)
+    with alone():
+        make_room(needed, int(settings.cache_size * 1e9), keep=[key])
+        there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
+        if needed > min(settings.cache_size * 1e9, 0.8 * free_bytes(root()) + there):
+            sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
+            return Prepared(manifest, None, side, channels=pixels.channels), sentence
+        about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
+        store = Prepared(manifest, root() / key, side, about, pixels.channels)
+        touch(root() / key)
     return store, f"decoded pictures are kept: short side {side}, {needed / 1e6:.0f} MB when full"
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from tlpipe.training.store import describe
 
@@ -16,6 +19,17 @@ def root() -> Path:
         return Path(os.environ["TLPIPE_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "tlpipe" / "activations"
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Held while a cache is created: of two processes that share the folder, one waits.
+
+    Else the second could put empty files in the place of those that the first has begun to fill.
+    """
+    root().mkdir(parents=True, exist_ok=True)
+    with FileLock(root() / ".lock"):
+        yield
 
 
 def stored() -> list[dict]:

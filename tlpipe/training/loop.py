@@ -17,6 +17,7 @@ from tlpipe.errors import TrainingError
 from tlpipe.metrics.scores import accuracy, auc, log_loss, softmax
 from tlpipe.training import checkpoint
 from tlpipe.training.activations import Source
+from tlpipe.training.devices import ONE, OneDevice
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Task:
         classes: how many.
         views: augmented views a picture has; None for a new one every epoch.
         first_view: the number of the first epoch's view when every epoch has a new one.
+        devices: where the suffix computes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Task:
     classes: int
     views: int | None = None
     first_view: int = 0
+    devices: OneDevice = ONE
 
     def view(self, epoch: int) -> int:
         """The augmented view that ``epoch`` (from 0) sees."""
@@ -56,11 +59,12 @@ def steps_per_epoch(pictures: int, batch_size: int) -> int:
     return math.ceil(pictures / batch_size)
 
 
-def predict_logits(suffix: keras.Model, source: Source, rows: np.ndarray) -> np.ndarray:
+def predict_logits(
+    suffix: keras.Model, source: Source, rows: np.ndarray, devices: OneDevice = ONE
+) -> np.ndarray:
     """Logits, float32 (n, classes), of the pictures in ``rows``, not augmented."""
-    return np.concatenate(
-        [np.asarray(suffix.predict_on_batch(values)) for values, _ in source.stream(rows, None)]
-    )
+    stream = source.stream(rows, None)
+    return np.concatenate([np.asarray(devices.predict(suffix, values)) for values, _ in stream])
 
 
 def train(
@@ -71,6 +75,7 @@ def train(
     file: Path,
     say: Callable[[str], None],
     advance: Callable[[int, int, str], None],
+    until: int | None = None,
 ) -> checkpoint.Progress:
     """Trains ``task.suffix``, or goes on from the checkpoint ``file``; leaves it at its best epoch.
 
@@ -81,6 +86,7 @@ def train(
         file: written after every epoch.
         say: takes a line for the person, one an epoch.
         advance: takes (steps done, steps in all, a note) for the progress bar.
+        until: pause after this epoch (from 1), though the schedule is made for all of them.
 
     Returns:
         The history and the best epoch's trained weights.
@@ -94,7 +100,8 @@ def train(
     if progress.epoch:
         say(f"  resuming after epoch {progress.epoch}")
     weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
-    while progress.epoch < settings.epochs and not _exhausted(progress, settings.patience):
+    last = min(settings.epochs, until or settings.epochs)
+    while progress.epoch < last and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
         epoch, read = progress.epoch, task.source.meter.read
         loss, rate, waited = _run_epoch(task, epoch, seed, weights, settings, advance)
@@ -157,13 +164,12 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     total, rate, waited = 0.0, 0.0, task.source.meter.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
         labels = task.labels[rows]
-        logs = task.suffix.train_on_batch(
+        loss = task.devices.train(
+            task.suffix,
             values,
             one_hot[labels],
-            sample_weight=None if weights is None else weights[labels],
-            return_dict=True,
+            None if weights is None else weights[labels],
         )
-        loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss is {loss} at step {step + 1} of epoch {epoch + 1} ('{task.name}').",
@@ -179,7 +185,7 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
 
 
 def _validate(task: Task) -> dict[str, float | None]:
-    probabilities = softmax(predict_logits(task.suffix, task.source, task.val))
+    probabilities = softmax(predict_logits(task.suffix, task.source, task.val, task.devices))
     labels = task.labels[task.val]
     return {
         "val_loss": log_loss(labels, probabilities),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import keras
 
 from tlpipe.config.settings import Training
+from tlpipe.training.devices import ONE, OneDevice
 
 
 class _Blockwise:
@@ -20,6 +21,7 @@ class _Blockwise:
         decoupled_decay: weight decay in one step, before it is multiplied with the rate.
         scales: factor on the rate by ``variable.path``; 1 where absent.
         clip_norm: bound on the norm of the whole gradient, or None.
+        devices: where the step trains.
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class _Blockwise:
         decoupled_decay: float,
         scales: Mapping[str, float],
         clip_norm: float | None,
+        devices: OneDevice = ONE,
         **own,
     ):
         super().__init__(learning_rate=learning_rate, global_clipnorm=clip_norm, **own)
         self._decoupled_decay = decoupled_decay
         self._scales = dict(scales)
         self._factors: list[float] = []
+        self._devices = devices
 
     def build(self, variables):
         """Makes the moments, and looks up the factor of each variable."""
@@ -50,6 +54,9 @@ class _Blockwise:
             self.assign_sub(variable, variable * (rate * self._decoupled_decay))
         super().update_step(gradient, variable, rate)
 
+    def _clip_gradients(self, grads):
+        return self._devices.clipped(super()._clip_gradients, grads)
+
 
 class BlockwiseAdamW(_Blockwise, keras.optimizers.Adam):
     """AdamW (Loshchilov & Hutter 2019) with a rate for each block."""
@@ -60,7 +67,12 @@ class BlockwiseSGD(_Blockwise, keras.optimizers.SGD):
 
 
 def build_optimizer(
-    settings: Training, steps: int, *, scales: Mapping[str, float], policy: str
+    settings: Training,
+    steps: int,
+    *,
+    scales: Mapping[str, float],
+    policy: str,
+    devices: OneDevice = ONE,
 ) -> keras.optimizers.Optimizer:
     """The optimizer of one training step: linear warm-up, then cosine decay to zero.
 
@@ -69,6 +81,7 @@ def build_optimizer(
         steps: optimizer steps in all epochs together.
         scales: factor on the rate by ``variable.path``.
         policy: the dtype policy; ``mixed_float16`` gets dynamic loss scaling.
+        devices: where the step trains.
     """
     warmup = min(int(settings.warmup * steps), steps - 1)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -86,6 +99,7 @@ def build_optimizer(
         decoupled_decay=settings.weight_decay,
         scales=scales,
         clip_norm=settings.clip_norm,
+        devices=devices,
         **own,
     )
     if policy == "mixed_float16":

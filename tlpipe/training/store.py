@@ -89,6 +89,12 @@ class Store:
         """The stored values (n, *shape) in the store's dtype; they must be there."""
         return self._values[self._entries(rows, view)]
 
+    def flush(self) -> None:
+        """Hands what was written to the file system, for other machines to see."""
+        # Values first: a checksum must not be seen before what it is of.
+        self._values.flush()
+        self._sums.flush()
+
     def _entries(self, rows: np.ndarray, view: int | None) -> np.ndarray:
         if view is None:
             return self._first_plain + self._plain[rows]

@@ -1,0 +1,117 @@
+"""``tlpipe predict`` as rows of CSV or JSON: of all pictures, of one shard, or of all shards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from tlpipe.backend import import_backend
+from tlpipe.errors import ConfigError
+from tlpipe.words import counted
+
+if TYPE_CHECKING:
+    from tlpipe.artifact.classifier import Prediction
+    from tlpipe.artifact.prediction_file import Tally
+
+_NAMED = 10
+
+
+def predict_rows(
+    run: str,
+    pictures: list[str],
+    format: str,
+    out: Path | None,
+    batch_size: int,
+    calibrated: bool,
+    *,
+    shard: str | None,
+    of: int | None,
+) -> None:
+    """Writes rows while they are made, and says how many, and which files could not be read."""
+    if shard is not None and of is not None:
+        raise ConfigError(
+            "--shard makes one share, --merge puts them together.", todo="leave out one of them"
+        )
+    if out is None and (shard is not None or of is not None):
+        raise ConfigError(
+            "Shards are written beside the file that they make together.",
+            todo=f"name that file, as --out predictions.{format}",
+        )
+    from tlpipe.pipeline.shard import Shard
+
+    mine = None if shard is None else Shard.parse(shard)
+    import_backend()
+    from tlpipe.artifact.shards import Job, merge, predict_all, predict_shard
+
+    if out is None:
+        tally = _to_screen(run, pictures, format, batch_size, calibrated)
+        return name_bad(tally.first_bad, tally.bad, tally.rows)
+    job = Job(run, tuple(pictures), out, format, batch_size, calibrated)
+    written = out
+    if mine is not None:
+        with progress_bar() as advance:
+            done = predict_shard(job, mine, advance)
+        if done.kept:
+            typer.echo(f"shard {mine} is finished: {done.file} (kept)", err=True)
+            return None
+        tally, written = done.tally, done.file
+    elif of is not None:
+        tally = merge(job, of)
+    else:
+        with progress_bar() as advance:
+            tally = predict_all(job, advance)
+    typer.echo(f"{counted(tally.rows, 'row')} written to {written}", err=True)
+    name_bad(tally.first_bad, tally.bad, tally.rows)
+
+
+def _to_screen(
+    run: str, pictures: list[str], format: str, batch_size: int, calibrated: bool
+) -> Tally:
+    from tlpipe.artifact.classifier import find_pictures, load
+    from tlpipe.artifact.prediction_file import header, write_rows
+
+    def put(line: bytes) -> None:
+        sys.stdout.write(line.decode())
+
+    classifier, files = load(run), find_pictures(pictures)
+    try:
+        # Rows and a bar on one terminal would be drawn over each other.
+        with progress_bar(hidden=sys.stdout.isatty()) as advance:
+            how = {"batch_size": batch_size, "calibrated": calibrated, "progress": advance}
+            found = classifier.stream(files, range(len(files)), **how)
+            put(header(format, classifier.class_names))
+            tally = write_rows(put, found, format, classifier.class_names)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` does; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit() from None
+    return tally
+
+
+@contextmanager
+def progress_bar(hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the standard error; the yielded function takes (done, total)."""
+    from rich.progress import Progress
+
+    # Left to itself, rich would send what is printed meanwhile to its own console.
+    how = {"transient": True, "redirect_stdout": False, "disable": hidden}
+    with Progress(console=Console(stderr=True), **how) as bar:
+        task = bar.add_task("predicting", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def name_bad(named: list[Prediction], bad: int, rows: int) -> None:
+    """Says how many of the files could not be read, and why the first could not."""
+    if not bad:
+        return
+    typer.echo(f"{bad} of {counted(rows, 'file')} could not be read:", err=True)
+    for p in named[:_NAMED]:
+        typer.echo(f"  {p.path}: {p.error}", err=True)
