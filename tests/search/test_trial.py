@@ -107,7 +107,7 @@ def test_a_trial_that_cannot_catch_up_is_stopped_after_its_head(folder, raw, bes
     assert trained == (status == "completed")
     if status == "stopped":
         assert result.score == result.head_score
-        assert "the best trial has 2.0000" in result.reason
+        assert "the 2.0000 of the best trial" in result.reason
 
 
 def test_another_seed_trains_another_model_on_the_same_split(folder, raw, whole):

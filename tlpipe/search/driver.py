@@ -32,6 +32,8 @@ ABOUT, JOURNAL, TRIALS = "search.json", "search.jsonl", "trials.csv"
 OWN = {".lock", ".lock.json"}
 # Before so many trials ended, nothing is known about what step three can gain.
 ENOUGH = 5
+# A trial that unfreezes more than those before it may gain more than they did.
+MARGIN = 2.0
 HOPELESS = 3
 
 
@@ -197,7 +199,7 @@ class Driver:
             return None
         sign = 1 if self.maximize else -1
         gain = max(0.0, *(sign * (trial.score - trial.head_score) for trial in done))
-        return {"best": done[0].score, "gain": gain, "maximize": self.maximize}
+        return {"best": done[0].score, "gain": MARGIN * gain, "maximize": self.maximize}
 
     def _twin(self, trial: Trial) -> Trial | None:
         """A finished trial of the very same values, whose result this one would repeat."""

@@ -37,8 +37,8 @@ class Spec:
         objective: the validation score.
         base: the run that holds scan and split.
         after: hyperband: the run folder to go on from.
-        bar: ``best`` score so far, largest ``gain`` of a step three so far, and whether to
-            ``maximize``; None when the trial is to run to its end whatever comes out.
+        bar: ``best`` score so far, the most that a step three is expected to ``gain``, and
+            whether to ``maximize``; None when the trial is to run to its end whatever comes out.
     """
 
     folder: str
@@ -98,8 +98,8 @@ def run_trial(spec: Spec) -> Result:
     head_score = _score(run, spec.objective, "head")
     if spec.bar is not None and _hopeless(head_score, spec.bar):
         reason = (
-            f"{head_score:.4f} after step two; no step three gained more than "
-            f"{spec.bar['gain']:.4f}, and the best trial has {spec.bar['best']:.4f}"
+            f"{head_score:.4f} after step two, which even a gain of {spec.bar['gain']:.4f}, twice "
+            f"the largest so far, would not bring to the {spec.bar['best']:.4f} of the best trial"
         )
         return Result("stopped", head_score, head_score, reason)
     if spec.after is not None:
