@@ -38,7 +38,7 @@ def test_leaders_within_the_noise_are_not_told_apart():
 
 def test_a_winner_that_is_no_better_than_the_start_is_said_to_be_none():
     ranking = rank([leader(3, 0.93, 0.90, 0.92), leader(None, None, 0.915, 0.905)], maximize=True)
-    assert "found nothing that can be told from it" in sentence(ranking, "auc", 2)
+    assert "tell the winner from it (a difference of 0.0000)" in sentence(ranking, "auc", 2)
     worse = rank([leader(3, 0.3, 0.52, 0.521), leader(None, None, 0.4, 0.401)], maximize=False)
     assert worse.winner.name == "0003"
     assert "WORSE" in sentence(worse, "log_loss", 2)

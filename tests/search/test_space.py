@@ -77,9 +77,11 @@ def test_values_become_settings_of_the_right_type(tmp_path):
         "  head.hidden: {choice: [[], [256]]}\n"
         "  unfreeze.blocks: {choice: [2, all]}\n"
         "  'head.batch_size, unfreeze.batch_size': {choice: [16, 32]}\n"
-        "  head.learning_rate: {low: 0.0001, high: 0.01, log: true}\n",
+        "  head.learning_rate: {low: 0.0001, high: 0.01, log: true}\n"
+        "  head.balance: {choice: [false, true]}\n",
     )
     values = {
+        "head.balance": 1,
         "head.hidden": "[256]",
         "unfreeze.blocks": "2",
         "head.batch_size, unfreeze.batch_size": 16,
@@ -92,6 +94,8 @@ def test_values_become_settings_of_the_right_type(tmp_path):
     assert stages["unfreeze"].blocks == 2
     assert stages["head"].batch_size == stages["unfreeze"].batch_size == 16
     assert stages["head"].learning_rate == 0.0001235
+    assert stages["head"].balance is True
+    assert text_of("head.balance", values["head.balance"], found) == "true"
     assert text_of("unfreeze.blocks", "all", found) == "all"
 
 

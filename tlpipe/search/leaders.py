@@ -176,12 +176,12 @@ def sentence(ranking: Ranking, objective: str, seeds: int) -> str:
     start = next((leader for leader in ranking.leaders if leader.name == START), None)
     if start is None:
         return text
+    change = abs(best.mean - start.mean)
     if START in equals:
         return text + (
-            f" The recipe you started from has {start.mean:.4f}: the search found nothing that "
-            "can be told from it."
+            f" The recipe you started from has {start.mean:.4f}: these runs can't tell the winner "
+            f"from it (a difference of {change:.4f})."
         )
-    change = abs(best.mean - start.mean)
     ahead = ranking.leaders.index(best) < ranking.leaders.index(start)
     word = "better" if ahead else "WORSE"
     return text + (

@@ -23,11 +23,15 @@ def as_yaml(value: Any) -> str:
 def rounded(values: Mapping[str, Any], space: Mapping[str, tuple[Knob, ...]]) -> Values:
     """Proposed values as they are tried, noted and shown: of the space only, four digits."""
     found = {name.partition(OWN_NAME)[0]: value for name, value in values.items()}
-    return {
-        key: float(f"{found[key]:.4g}") if isinstance(found[key], float) else found[key]
-        for key in space
-        if key in found
-    }
+    return {key: _tidy(found[key], space[key]) for key in space if key in found}
+
+
+def _tidy(value: Scalar, knobs: tuple[Knob, ...]) -> Scalar:
+    # keras-tuner makes 0 and 1 of false and true.
+    for choice in (choice for knob in knobs for choice in knob.choice or ()):
+        if isinstance(choice, bool) and choice == value:
+            return choice
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def assignments(values: Values, space: Mapping[str, tuple[Knob, ...]]) -> list[str]:
