@@ -57,7 +57,8 @@ def tuner(root: Path, manifest: Path, epochs: int, trials: int) -> dict:
         hyperparameters=hyperparameters(space),
         seed=SearchFile().seed + 1,
     )
-    Plain(oracle, hypermodel=lambda values: None, directory=tempfile.mkdtemp(), verbose=0).search()
+    oracle.verbose = 0
+    Plain(oracle, hypermodel=lambda values: None, directory=tempfile.mkdtemp()).search()
     return {"seconds": time.perf_counter() - started, "best": max(scores), "scores": scores}
 
 
