@@ -9,7 +9,6 @@ import typer
 from typer import Option
 
 from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
-from tlpipe.config.search import BEST
 from tlpipe.config.settings import Backbone, Head, Prepare, Settings, UnfreezeSettings
 from tlpipe.errors import ConfigError
 
@@ -165,6 +164,7 @@ def finetune(
         "cache_size": cache_size,
     }
     from tlpipe.config.load import FINETUNE, read_yaml
+    from tlpipe.config.search import BEST
 
     values = [
         (key, value)
