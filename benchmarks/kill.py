@@ -9,7 +9,6 @@ with the same command; the weights of both steps are compared bit by bit with an
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import common
 import numpy as np
+import pictures
 
 WEIGHTS = ("stages/head/weights.npz", "stages/unfreeze/weights.npz")
 
@@ -56,13 +56,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp())
-    from tlpipe.demo import lay_out
-
-    lay_out("solar-cells", work / "all")
-    for folder in filter(Path.is_dir, (work / "all").iterdir()):
-        (work / "data" / folder.name).mkdir(parents=True)
-        for picture in sorted(folder.iterdir())[:60]:
-            shutil.copy(picture, work / "data" / folder.name)
+    pictures.few_cells(work / "data", 60)
     begin = time.perf_counter()
     if start(work / "data", work / "whole").wait():
         raise SystemExit("the undisturbed run failed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +12,18 @@ import cv2
 import numpy as np
 
 CLASSES = ("one", "two", "three", "four")
+
+
+def few_cells(folder: Path, per_class: int) -> None:
+    """Copies the first ``per_class`` solar cells of each class of the demo."""
+    from tlpipe.demo import lay_out
+
+    with tempfile.TemporaryDirectory() as place:
+        lay_out("solar-cells", Path(place) / "all")
+        for label in filter(Path.is_dir, (Path(place) / "all").iterdir()):
+            (folder / label.name).mkdir(parents=True)
+            for picture in sorted(label.iterdir())[:per_class]:
+                shutil.copy(picture, folder / label.name)
 
 
 def photographs(folder: Path, count: int, width: int, height: int, *, grid: int, seed: int) -> None:

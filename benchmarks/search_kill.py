@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import common
+import pictures
 import psutil
 
 SEARCH = {
@@ -81,13 +81,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp())
-    from tlpipe.demo import lay_out
-
-    lay_out("solar-cells", work / "all")
-    for folder in filter(Path.is_dir, (work / "all").iterdir()):
-        (work / "data" / folder.name).mkdir(parents=True)
-        for picture in sorted(folder.iterdir())[:60]:
-            shutil.copy(picture, work / "data" / folder.name)
+    pictures.few_cells(work / "data", 60)
     (work / "search.yaml").write_text(json.dumps(SEARCH))
     begin = time.perf_counter()
     if start(work, work / "whole").wait():

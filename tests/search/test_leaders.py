@@ -1,13 +1,14 @@
 """What may be said of the best of many trials."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tlpipe.config.search import read_search
+from tlpipe.config.search import Search, read_search
 from tlpipe.search.importance import importance
-from tlpipe.search.leaders import START, Leader, rank, sentence
+from tlpipe.search.leaders import START, Leader, confirm, rank, sentence
 from tlpipe.search.record import Trial, best_first, write_csv
 
 
@@ -89,3 +90,22 @@ def test_trials_are_listed_with_what_became_of_them(tmp_path):
     assert rows[1]["head.dropout"] == "0.2"
     # One that was stopped after its head is no model to choose.
     assert [trial.number for trial in best_first(trials, maximize=True)] == [1]
+
+
+def test_leaders_that_would_not_run_again_are_judged_by_the_search_alone():
+    failed = {"score": None, "reason": "planted"}
+    events = [
+        {"event": "confirm", "leader": "0001", "seed": 1, **failed},
+        {"event": "confirm", "leader": START, "seed": 1, "score": 0.8},
+    ]
+    driver = SimpleNamespace(
+        file=SimpleNamespace(search=Search(leaders=1, confirm=1)),
+        pipeline=SimpleNamespace(seed=0),
+        maximize=True,
+        trials=[Trial(1, {}, status="completed", score=0.9)],
+        tried=lambda trial: [],
+        journal=SimpleNamespace(events=lambda: events),
+    )
+    ranking = confirm(driver, None, None)
+    assert ranking.winner.name == "0001"
+    assert ranking.winner.mean == 0.9

@@ -55,6 +55,7 @@ def spec(folder, raw, name, *assignments, **more):
         assignments=list(assignments),
         objective="auc",
         base=str(folder / "base"),
+        place=str(folder),
         **more,
     )
 

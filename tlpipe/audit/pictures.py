@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tlpipe.artifact.classifier import Classifier, find_pictures
-from tlpipe.data.decode import DecodeError
-from tlpipe.data.resize import fit
+from tlpipe.audit.readable import read
 from tlpipe.errors import ConfigError, nearest
 from tlpipe.explain.methods import METHODS, attributions, check_methods
 from tlpipe.explain.network import BATCH, Explained
@@ -73,17 +72,8 @@ def explain(
 
 def _explain_batch(classifier, network, files, start, out, methods, against) -> list[Explanation]:
     about, names = classifier.metadata, classifier.class_names
-    found: dict[int, np.ndarray] = {}
-    errors: dict[int, str] = {}
-    chunk = range(start, min(start + BATCH, len(files)))
-    for number in chunk:
-        try:
-            pixels = about.pixels.decode(files[number].read_bytes())
-            found[number] = fit(pixels, about.size, about.resize)
-        except DecodeError as error:
-            errors[number] = str(error)
-        except OSError as error:
-            errors[number] = error.strerror or str(error)
+    chunk = files[start : start + BATCH]
+    found, errors = read(about, chunk)
     answers = {}
     if found:
         pictures = np.stack(list(found.values()))
@@ -100,18 +90,18 @@ def _explain_batch(classifier, network, files, start, out, methods, against) -> 
             top = tuple((names[c], float(p[i, c])) for c in ranked[i, :_TOP])
             shown = {METHODS[name].title: maps[name][i] for name in methods}
             shown[f"{names[best[i]]}, not {names[other[i]]}"] = contrast[i]
-            answers[number] = top, panel(pictures[i], shown, _lines(files[number], top))
+            answers[number] = top, panel(pictures[i], shown, _lines(chunk[number], top))
     rows = []
-    for number in chunk:
+    for number, file in enumerate(chunk):
         if number in errors:
-            rows.append(Explanation(str(files[number]), None, error=errors[number]))
+            rows.append(Explanation(str(file), None, error=errors[number]))
             continue
         top, image = answers[number]
         # The number keeps files of one name in different folders apart.
-        target = out / f"{number + 1:04d}_{files[number].stem}.png"
+        target = out / f"{start + number + 1:04d}_{file.stem}.png"
         with writing(target) as temporary:
             Image.fromarray(image).save(temporary)
-        rows.append(Explanation(str(files[number]), target, top))
+        rows.append(Explanation(str(file), target, top))
     return rows
 
 

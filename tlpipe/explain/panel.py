@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tlpipe.data.pixels import as_rgb
+from tlpipe.explain.letters import drawable
 from tlpipe.explain.overlay import overlay
-from tlpipe.font import font_file, letters
+from tlpipe.font import font_file
 
 _GAP, _LINE, _TEXT = 6, 18, 13
 
@@ -38,10 +39,10 @@ def panel(
     sheet = Image.new("RGB", (width, top + _LINE + side + _GAP), "white")
     draw, font = ImageDraw.Draw(sheet), _font()
     for number, line in enumerate(lines):
-        draw.text((_GAP, _GAP // 2 + number * _LINE), _drawable(line), "black", font)
+        draw.text((_GAP, _GAP // 2 + number * _LINE), drawable(line), "black", font)
     for number, (title, tile) in enumerate(tiles.items()):
         left = _GAP + number * (side + _GAP)
-        draw.text((left, top), _fitting(_drawable(title), side), "#555", font)
+        draw.text((left, top), _fitting(drawable(title), side), "#555", font)
         sheet.paste(
             Image.fromarray(np.ascontiguousarray(tile)).resize((side, side)), (left, top + _LINE)
         )
@@ -51,10 +52,6 @@ def panel(
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_file(), _TEXT)
-
-
-def _drawable(text: str) -> str:
-    return "".join(c if ord(c) in letters() and c.isprintable() else "?" for c in text)
 
 
 def _fitting(text: str, width: int) -> str:

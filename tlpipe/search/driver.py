@@ -174,6 +174,7 @@ class Driver:
             assignments=self.tried(trial),
             objective=self.file.search.objective,
             base=str(self.base),
+            place=str(Path.cwd()),
             after=after,
             bar=trial.bar,
         )

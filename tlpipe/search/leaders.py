@@ -108,7 +108,11 @@ def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
         screen.confirmed(_name(trial), seed, result)
     leaders = [Leader(START, None, None, _scores(known, START, driver))]
     leaders += [Leader(t.name, t, t.score, _scores(known, t.name, driver)) for t in best]
-    return rank([leader for leader in leaders if leader.scores], driver.maximize)
+    confirmed = [leader for leader in leaders if leader.scores]
+    if all(leader.trial is None for leader in confirmed):
+        # None of them ran with another seed: the search's own scores are all there is.
+        confirmed = [Leader(t.name, t, t.score, ()) for t in best]
+    return rank(confirmed, driver.maximize)
 
 
 def _name(trial: Trial | None) -> str:

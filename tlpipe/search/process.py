@@ -91,6 +91,7 @@ def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "tlpipe.search.trial", str(path)],
             env=_with_this_tlpipe(),
+            cwd=spec.place,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -73,6 +73,8 @@ def search(
     Raises:
         TlpipeError: anything the user can mend.
     """
+    # A worker of a Ray cluster has a working folder of its own.
+    folder = folder.absolute()
     raw = recipe(file, data, assignments)
     pipeline = check(file, raw, folder)
     check_outside(folder, pipeline)

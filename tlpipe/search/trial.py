@@ -36,6 +36,7 @@ class Spec:
         assignments: ``stage.key=value`` laid over it.
         objective: the validation score.
         base: the run that holds scan and split.
+        place: the folder that relative paths, of weights for one, start from.
         after: hyperband: the run folder to go on from.
         bar: ``best`` score so far, the most that a step three is expected to ``gain``, and
             whether to ``maximize``; None when the trial is to run to its end whatever comes out.
@@ -46,6 +47,7 @@ class Spec:
     assignments: list[str]
     objective: str
     base: str
+    place: str
     after: str | None = None
     bar: dict[str, Any] | None = None
 
@@ -55,7 +57,8 @@ class Result:
     """How a trial ended.
 
     Attributes:
-        status: ``completed``, ``stopped`` (could not catch up), ``failed``, or ``memory``.
+        status: ``completed``, ``stopped`` (could not catch up), ``failed``, ``memory`` or
+            ``killed``; the last two end up as one of the others.
         score: of the model that was kept; of the head when stopped; None when there is none.
         head_score: after step two.
         reason: why it was stopped or failed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -54,7 +55,7 @@ class OneDevice:
 ONE = OneDevice()
 
 
-class SeveralDevices(OneDevice):
+class SeveralDevices(OneDevice, ABC):
     """Every device holds all weights; a batch is divided evenly.
 
     A batch that can't be is padded with zeros of weight zero, so that a step has the loss and the
@@ -80,11 +81,13 @@ class SeveralDevices(OneDevice):
             return [np.asarray(output)[: len(values)] for output in outputs]
         return np.asarray(outputs)[: len(values)]
 
+    @abstractmethod
     def _train(self, model, values, targets, weights) -> float:
-        raise NotImplementedError
+        """One step on a batch that divides evenly."""
 
+    @abstractmethod
     def _predict(self, model, values):
-        raise NotImplementedError
+        """The outputs for a batch that divides evenly."""
 
 
 class JaxDevices(SeveralDevices):
