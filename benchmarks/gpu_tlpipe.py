@@ -21,6 +21,7 @@ from tlpipe.config.settings import Head, Prepare, UnfreezeSettings
 from tlpipe.data.augment import load
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.sample import Sampler
+from tlpipe.targets.classes import Classes
 from tlpipe.training import cache
 from tlpipe.training.activations import Activations, Pictures, Source
 from tlpipe.training.cache_folder import stored
@@ -62,14 +63,14 @@ class Bench:
     def train(self, step: str, suffix: keras.Model, warm: Source, source: Source) -> None:
         """tlpipe's loop: an epoch of two batches from ``warm``, then ``source`` on the clock."""
         rows, val = self.manifest.indices("train"), self.manifest.indices("val")
-        batch = self.sizes.batch
+        batch, target = self.sizes.batch, Classes(self.manifest.class_names)
+        truth = target.truth([picture.label for picture in self.manifest.pictures])
         for chosen, some, few, count in (
             (warm, rows[: 2 * batch], val[:batch], 1),
             (source, rows, val, self.sizes.epochs),
         ):
             task = Task(
-                step, suffix, suffix.weights, chosen, self.manifest.labels, some, few,
-                classes=len(self.manifest.class_names), views=1,
+                step, suffix, suffix.weights, chosen, target, truth, some, few, views=1,
             )  # fmt: skip
             settings = Head(epochs=count, batch_size=batch, patience=count)
             file = Path(tempfile.mkdtemp()) / "checkpoint.npz"

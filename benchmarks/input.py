@@ -84,6 +84,7 @@ def fit(who: str, manifest: Manifest) -> dict:
     import keras
 
     from tlpipe.config.settings import Head
+    from tlpipe.targets.classes import Classes
     from tlpipe.training.activations import Pictures
     from tlpipe.training.fast import fast
     from tlpipe.training.loop import Task, train
@@ -120,10 +121,12 @@ def fit(who: str, manifest: Manifest) -> dict:
         model.fit(dataset, epochs=FIT_EPOCHS, callbacks=[ticks], shuffle=False, verbose=0)
     else:
         source = SameBatch if who.startswith("network") else Pictures
+        target = Classes(manifest.class_names)
         task = Task(
             "head", model, model.trainable_weights,
-            source(open_sampler(manifest, who == "tlpipe_prepared"), BATCH), manifest.labels,
-            train=rows, val=rows[:BATCH], classes=classes,
+            source(open_sampler(manifest, who == "tlpipe_prepared"), BATCH), target,
+            target.truth([picture.label for picture in manifest.pictures]),
+            train=rows, val=rows[:BATCH],
         )  # fmt: skip
         train(
             task,

@@ -198,7 +198,8 @@ class Frozen:
         from tlpipe.data.manifest import Manifest
         from tlpipe.data.split import split
         from tlpipe.pipeline.run import Run
-        from tlpipe.training.network import add_head, with_probabilities
+        from tlpipe.targets.classes import Classes
+        from tlpipe.training.network import add_head, with_answers
 
         dealt = split(self.pictures, self.duplicates, seed=seed).pictures
         manifest = Manifest(folder, tuple(dealt))
@@ -217,7 +218,8 @@ class Frozen:
             kept="head", seed=seed, versions={},
         )  # fmt: skip
         out.mkdir(parents=True)
-        save(with_probabilities(model), out / "model.keras", about)
+        softmax = Classes(manifest.class_names).answer_layer()
+        save(with_answers(model, softmax), out / "model.keras", about)
         run = Run(out, Pipeline(seed=seed, stages={}), Console(quiet=True))
         return Subject(run, Classifier(out / "model.keras"), manifest, Audit(), out, about={})
 

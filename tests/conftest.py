@@ -55,3 +55,15 @@ def tiny_file(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("backbone") / "tiny.keras"
     tiny().save(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def tfds_cells(tmp_path_factory) -> Path:
+    """20 real pictures a class as a data set of TFDS, made by the demo's builder; read-only."""
+    from tlpipe.demo.solar_cells import CLASSES, cells
+    from tlpipe.demo.solar_cells_tfds import prepare
+
+    some = [cell for name in CLASSES for cell in [c for c in cells() if c.label == name][:20]]
+    folder = tmp_path_factory.mktemp("tfds")
+    prepare(some, folder)
+    return folder

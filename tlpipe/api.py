@@ -10,6 +10,7 @@ from rich.console import Console
 from tlpipe.artifact.classifier import Classifier, load
 from tlpipe.config.load import FINETUNE, override, read_yaml, validate
 from tlpipe.config.runs import check_folder, default_folder
+from tlpipe.config.source import whole
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, preflight
 from tlpipe.stages.announce import announce
@@ -26,10 +27,11 @@ def finetune(
     quiet: bool = False,
     **settings: Any,
 ) -> Run:
-    """The three-step recipe on a folder of pictures.
+    """The three-step recipe on labelled pictures.
 
     Args:
-        data: folder with one sub-folder a class.
+        data: folder with one sub-folder a class, a CSV with the columns path and label, or
+            ``tfds:NAME`` or ``tfds:FOLDER``.
         out: run folder; ``runs/NAME-DATE`` when None. The same call again resumes or skips.
         seed: drives everything random.
         quiet: show nothing; ``log.txt`` has it all the same.
@@ -43,7 +45,15 @@ def finetune(
     """
     raw = {**FINETUNE, "seed": seed, "stages": {**FINETUNE["stages"], **settings}}
     raw["stages"]["scan"] = {**raw["stages"]["scan"], "data": str(data)}
-    return run_pipeline(raw, out=out, console=Console(quiet=quiet))
+    return run_pipeline(raw, out=out, console=_console(quiet))
+
+
+def _console(quiet: bool) -> Console:
+    """One that prints plain lines in a notebook."""
+    if Console().is_jupyter:
+        # There rich makes HTML of every line, and the streams call themselves terminals.
+        return Console(quiet=quiet, force_jupyter=False, force_terminal=False)
+    return Console(quiet=quiet)
 
 
 def run_pipeline(
@@ -85,9 +95,9 @@ def open_run(
 
 
 def _with_whole_path(raw: dict[str, Any]) -> dict[str, Any]:
-    """The data folder as an absolute path, so that a run can be evaluated from anywhere."""
+    """The data with an absolute path, so that a run can be evaluated from anywhere."""
     scan = (raw.get("stages") or {}).get("scan")
     if not isinstance(scan, dict) or not isinstance(scan.get("data"), str):
         return raw
-    data = str(Path(scan["data"]).absolute())
-    return {**raw, "stages": {**raw["stages"], "scan": {**scan, "data": data}}}
+    scan = {**scan, "data": whole(scan["data"])}
+    return {**raw, "stages": {**raw["stages"], "scan": scan}}

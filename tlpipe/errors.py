@@ -62,6 +62,10 @@ class TrainingError(TlpipeError):
     """Training that can't go on: a non-finite loss, no memory, a frozen weight that moved."""
 
 
+class ExportError(TlpipeError):
+    """A model that a format can't hold, or an export that disagrees with its model."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """The end of a sentence: the nearest of ``choices``, or all of them when few and none is near.
 

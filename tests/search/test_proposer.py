@@ -38,15 +38,13 @@ def drive(proposer, count, start=0):
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
 def test_replaying_the_events_goes_on_as_if_nothing_had_happened(tuner):
-    whole = drive(make(tuner), FIRST + 6)
-    again = make(tuner)
-    assert drive(again, FIRST + 2) == whole[: FIRST + 2]
+    whole = drive(make(tuner), FIRST + 3)
     replayed = make(tuner)
-    for proposal in whole[: FIRST + 2]:
+    for proposal in whole[: FIRST + 1]:
         assert replayed.propose() == proposal
         failed = proposal.number % 5 == 4
         replayed.finish(proposal.number, None if failed else score(proposal), "planted")
-    assert drive(replayed, FIRST + 6, FIRST + 2) == whole[FIRST + 2 :]
+    assert drive(replayed, FIRST + 3, FIRST + 1) == whole[FIRST + 1 :]
     assert len({tuple(p.values.items()) for p in whole}) > 3
 
 
@@ -56,9 +54,9 @@ def test_another_seed_proposes_other_values(tuner):
 
 
 def test_bayesian_ends_up_near_the_best_values():
-    rates = [p.values["head.learning_rate"] for p in drive(make("bayesian"), FIRST + 10)]
+    rates = [p.values["head.learning_rate"] for p in drive(make("bayesian"), FIRST + 6)]
     near = [abs(rate - 0.004) for rate in rates]
-    assert sorted(near[FIRST:])[5] < sorted(near[:FIRST])[4]
+    assert sorted(near[FIRST:])[3] < sorted(near[:FIRST])[4]
 
 
 def test_hyperband_lets_the_better_third_go_on_for_longer():

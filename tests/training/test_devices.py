@@ -21,6 +21,7 @@ from pathlib import Path
 import keras, numpy as np
 from skimage import data
 from tlpipe.config.settings import Head, UnfreezeSettings
+from tlpipe.targets.classes import Classes
 from tlpipe.training.activations import Activations
 from tlpipe.training.bottleneck import Meter
 from tlpipe.training.devices import ONE, device_names, open_devices
@@ -81,7 +82,8 @@ def learn(where, name, hidden=8):
         )
         task = Task(
             name="unfreeze", suffix=suffix, weights=parts.suffix.weights, source=source,
-            labels=labels, train=np.arange(21), val=np.arange(21, 28), classes=2, devices=where,
+            target=Classes("ab"), truth=np.eye(2, dtype="float32")[labels],
+            train=np.arange(21), val=np.arange(21, 28), devices=where,
         )
         seen.clear()
         quiet = lambda *_: None

@@ -9,10 +9,10 @@ from tlpipe.backbones.build import build
 from tlpipe.config.settings import Head, UnfreezeSettings
 from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.stages.training import retry_with_less_memory
+from tlpipe.targets.classes import Classes
 from tlpipe.training import device
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
-from tlpipe.training.loop import class_weights
-from tlpipe.training.network import add_head, cut, head_boundary, with_probabilities
+from tlpipe.training.network import add_head, cut, head_boundary, with_answers
 from tlpipe.training.optimizer import block_scales, build_optimizer
 
 
@@ -49,7 +49,7 @@ def test_head_and_backbone_are_one_flat_graph_with_float32_logits(whole):
 def test_probabilities_are_the_softmax_of_the_logits(whole):
     logits = whole.predict_on_batch(pictures())
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    got = with_probabilities(whole).predict_on_batch(pictures())
+    got = with_answers(whole, Classes("ab").answer_layer()).predict_on_batch(pictures())
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -123,10 +123,10 @@ def test_half_precision_gets_loss_scaling():
 
 
 def test_class_weights_average_to_one_over_the_pictures():
-    labels = np.array([0] * 9 + [1] * 3)
-    weights = class_weights(labels, 2)
-    assert weights.tolist() == pytest.approx([12 / 18, 2.0])
-    assert weights[labels].mean() == pytest.approx(1)
+    two = Classes("ab")
+    weights = two.weights(two.truth("aaaaaaaaabbb"))
+    assert weights.tolist() == pytest.approx([12 / 18] * 9 + [2.0] * 3)
+    assert weights.mean() == pytest.approx(1)
 
 
 class Told:

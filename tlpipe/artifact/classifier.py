@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from tlpipe.artifact.model_file import load as load_model
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
 from tlpipe.data.resize import fit
-from tlpipe.errors import DataError, RunError
+from tlpipe.errors import ConfigError, DataError, RunError
 from tlpipe.metrics.temperature import tempered
 from tlpipe.pipeline.run import finish_command
+from tlpipe.targets.registry import target_named
 from tlpipe.training.fast import fast
 
 # Also what can't be read: a file that is passed over in silence is missed too late.
@@ -27,8 +29,10 @@ class Prediction:
 
     Attributes:
         path: the file, as given.
-        label: the most probable class; empty when the file could not be read.
-        probabilities: a number for each class, in the order of ``Classifier.class_names``.
+        label: the most probable class, the labels given, joined by ``|``, or the number as text;
+            empty when the file could not be read.
+        probabilities: one for each class or label, in the order of ``Classifier.class_names``; of a
+            number the number itself.
         error: why the file could not be read; empty when it could.
     """
 
@@ -45,14 +49,27 @@ class Classifier:
         self.model, self.metadata = load_model(model_path)
         self.model.trainable = False
         self._fast = fast(self.model)
+        self.target = target_named(
+            self.metadata.target, self.metadata.class_names, self.metadata.thresholds
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names in the order of the probabilities."""
+        """Names in the order of the answers."""
         return self.metadata.class_names
 
+    def check_has_classes(self, what: str) -> None:
+        """Raises ConfigError, naming ``what`` can't be had, unless pictures have one class each."""
+        kind = self.metadata.target
+        if kind != "class":
+            given = "gives a picture several labels" if kind == "labels" else "predicts a number"
+            raise ConfigError(
+                f"{what} is for models that choose one class, and this one {given}.",
+                todo="use `tlpipe predict` and `tlpipe evaluate`",
+            )
+
     def predict_arrays(self, pictures: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (n, classes), of uint8 pictures (n, size, size, channels)."""
+        """Answers, float32 (n, outputs), of uint8 pictures (n, size, size, channels)."""
         return np.asarray(self._fast.predict_on_batch(pictures))
 
     def predict(
@@ -68,8 +85,8 @@ class Classifier:
         Args:
             paths: a file, a folder, or several of them.
             batch_size: pictures in memory at once.
-            calibrated: temperature scaling, fitted on the run's validation part, makes the
-                probabilities as honest as it can; the predicted class never changes.
+            calibrated: of classes: temperature scaling, fitted on the run's validation part,
+                makes the probabilities as honest as it can; the predicted class never changes.
             progress: takes (done, total).
 
         Returns:
@@ -128,25 +145,24 @@ class Classifier:
             except OSError as error:
                 errors[i] = _why_not(file) or error.strerror or str(error)
         rows = self.predict_arrays(pictures)
-        if calibrated:
+        if calibrated and self.metadata.target == "class":
             rows = tempered(rows, self.metadata.temperature)
         return [
             Prediction(str(file), "", (), error)
             if error
-            else Prediction(
-                str(file), self.class_names[int(row.argmax())], tuple(float(p) for p in row)
-            )
+            else Prediction(str(file), self.target.say(row), tuple(float(p) for p in row))
             for file, row, error in zip(files, rows[first:], errors, strict=False)
         ]
 
 
-def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
+def find_pictures(paths: Iterable[str | Traversable]) -> list[Traversable]:
     """The files named, and the pictures in the folders named.
 
     A path that leads nowhere, and a folder without pictures, stand for themselves, so that one of
     them does not cost the answers for the others. Raises DataError when there is nothing else.
     """
-    paths = [Path(path) for path in paths]
+    # Not only files: a run may have been made of a data set of TFDS.
+    paths = [Path(path) if isinstance(path, str) else path for path in paths]
     found = [file for path in paths for file in _pictures_at(path)]
     if not any(file.is_file() for file in found):
         what = f"'{paths[0]}': {_why_not(paths[0])}." if paths else "No picture was named."
@@ -156,7 +172,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def _pictures_at(path: Path) -> Iterator[Path]:
+def _pictures_at(path: Traversable) -> Iterator[Traversable]:
     if not path.is_dir():
         yield path
         return

@@ -6,6 +6,7 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,7 +25,8 @@ class Metadata(BaseModel):
     """What travels inside the file beside the network.
 
     Attributes:
-        class_names: names in the order of the probabilities.
+        target: what the answers are: ``class`` or ``labels``, probabilities; ``number``, one.
+        class_names: names in the order of the answers: classes, labels, or the number's one.
         size: side of the square input, pixels.
         resize: how a picture that is not square is made square (crop, pad or squash).
         backbone: name of the backbone.
@@ -35,6 +37,7 @@ class Metadata(BaseModel):
         seed: of the run.
         versions: of the libraries that made it.
         temperature: what logits are divided by for honest probabilities, fitted on validation.
+        thresholds: of labels: the probability from which on each is given, fitted on validation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,9 +52,16 @@ class Metadata(BaseModel):
     seed: int
     versions: dict[str, str]
     temperature: float = 1.0
+    target: Literal["class", "labels", "number"] = "class"
+    thresholds: tuple[float, ...] = ()
     channels: int = 3
     low: float = 0.0
     high: float = 255.0
+
+    @property
+    def probability_names(self) -> tuple[str, ...]:
+        """What the probabilities are of; empty where the answer is a number."""
+        return () if self.target == "number" else self.class_names
 
     @property
     def pixels(self) -> Pixels:
@@ -90,7 +100,7 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def load(path: Path) -> tuple[keras.Model, Metadata]:
-    """The network, uint8 (b, size, size, 3) to probabilities (b, classes), and its metadata."""
+    """The network, uint8 (b, size, size, 3) to answers (b, outputs), and its metadata."""
     metadata = read_metadata(path)
     with warnings.catch_warnings():
         # Keras warns that the optimizer is not there; it is left out on purpose.

@@ -31,7 +31,12 @@ class Tally:
 
 
 def header(format: str, class_names: Sequence[str]) -> bytes:
-    """What stands above the rows: nothing in JSON Lines."""
+    """What stands above the rows: nothing in JSON Lines.
+
+    Args:
+        format: ``csv`` or ``jsonl``.
+        class_names: what the probabilities are of; empty for a model that predicts a number.
+    """
     if format == "jsonl":
         return b""
     return _csv(["path", "predicted", *(f"p:{name}" for name in class_names), "error"])
@@ -64,7 +69,8 @@ def write_rows(
 
 
 def _row(p: Prediction, class_names: Sequence[str]) -> bytes:
-    numbers = [f"{x:.9g}" for x in p.probabilities] or [""] * len(class_names)
+    given = p.probabilities[: len(class_names)]
+    numbers = [f"{x:.9g}" for x in given] or [""] * len(class_names)
     return _csv([p.path, p.label, *numbers, p.error])
 
 
@@ -75,8 +81,12 @@ def _csv(values: list[str]) -> bytes:
 
 
 def _json(p: Prediction, class_names: Sequence[str]) -> bytes:
-    named = dict(zip(class_names, p.probabilities, strict=False))
-    row = {"path": p.path, "predicted": p.label, "probabilities": named, "error": p.error}
+    row: dict[str, object] = {"path": p.path, "predicted": p.label}
+    if class_names:
+        row["probabilities"] = dict(zip(class_names, p.probabilities, strict=False))
+    else:
+        row["predicted"] = p.probabilities[0] if p.probabilities else None
+    row["error"] = p.error
     return _utf8(json.dumps(row, ensure_ascii=False) + "\n")
 
 

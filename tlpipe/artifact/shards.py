@@ -135,7 +135,7 @@ def merge(job: Job, of: int) -> Tally:
             faults[shard] = why
     if faults:
         raise _incomplete(job, of, faults)
-    above = header(job.format, read_metadata(model_path(job.run)).class_names)
+    above = header(job.format, read_metadata(model_path(job.run)).probability_names)
     with writing(job.out) as temporary, temporary.open("wb") as whole:
         whole.write(above)
         for target in targets:
@@ -159,7 +159,7 @@ def _write(
             digest.update(line)
             file.write(line)
 
-        put(header(job.format, classifier.class_names))
+        put(header(job.format, classifier.metadata.probability_names))
         predictions = classifier.stream(
             files,
             shard.range(len(files)),
@@ -167,7 +167,7 @@ def _write(
             calibrated=job.calibrated,
             progress=progress,
         )
-        tally = write_rows(put, predictions, job.format, classifier.class_names)
+        tally = write_rows(put, predictions, job.format, classifier.metadata.probability_names)
     return tally, digest.hexdigest()
 
 

@@ -14,13 +14,28 @@ from tlpipe.metrics.scores import majority
 # Below this many test pictures a class's recall is uncertain by more than 0.15 either way.
 FEW = 30
 _TITLES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "auc": "ROC-AUC",
-    "ece": "calibration error (ECE)",
-    "log_loss": "log loss",
-    "brier": "Brier score",
+    "class": {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "macro_f1": "macro F1",
+        "auc": "ROC-AUC",
+        "ece": "calibration error (ECE)",
+        "log_loss": "log loss",
+        "brier": "Brier score",
+    },
+    "labels": {
+        "exact_match": "pictures with all labels right",
+        "label_accuracy": "answers right",
+        "macro_f1": "macro F1",
+        "auc": "mean ROC-AUC",
+        "average_precision": "mean average precision",
+        "log_loss": "log loss",
+    },
+    "number": {
+        "mae": "mean absolute error",
+        "rmse": "root mean squared error",
+        "r2": "R2",
+    },
 }
 
 
@@ -30,6 +45,8 @@ def model_card(facts: Mapping[str, Any]) -> str:
     Keys of ``facts`` (only the first two are required):
         name: str, the run's name.
         class_names: names in the order of the probabilities.
+        target: ``class`` (also when missing), ``labels`` or ``number``.
+        headline: the test scores in a line; used where the target is not ``class``.
         date: str, when it was trained.
         run: str, the run folder as a person would type it.
         input: ``size`` (pixels) and ``resize`` ('crop', 'pad' or 'squash').
@@ -57,13 +74,14 @@ def model_card(facts: Mapping[str, Any]) -> str:
     environment.filters.update(
         score=_score, plain=_plain, names=_names, oneline=_oneline, shell=quote
     )
-    metrics = facts.get("metrics") or {}
+    metrics, kind = facts.get("metrics") or {}, facts.get("target", "class")
     text = environment.get_template("card.md.j2").render(
         **facts,
-        titles=_TITLES,
+        kind=kind,
+        titles=_TITLES[kind],
         own_limits=_limits(facts, metrics.get("test")),
         level=_level(metrics.get("test")),
-        baseline=_baseline(metrics.get("test")),
+        baseline=_baseline(metrics.get("test")) if kind == "class" else "",
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -74,7 +92,8 @@ def _limits(facts: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[st
     if not test:
         found.append("There is no test score: nothing here says how well it does on new pictures.")
     else:
-        support = {name: row["support"] for name, row in test["per_class"].items()}
+        rows = test.get("per_class") or test.get("per_label") or {}
+        support = {name: row["support"] for name, row in rows.items()}
         absent = [name for name, n in support.items() if n == 0]
         few = [f"{name} ({n})" for name, n in support.items() if 0 < n < FEW]
         if absent:

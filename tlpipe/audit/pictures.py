@@ -51,10 +51,11 @@ def explain(
         progress: takes (done, total).
 
     Raises:
-        ConfigError: no such method or class.
+        ConfigError: no such method or class, or a model without classes.
         DataError: no picture was found.
     """
     check_methods(methods)
+    classifier.check_has_classes("An explanation")
     names = classifier.class_names
     if against is not None and against not in names:
         raise ConfigError(

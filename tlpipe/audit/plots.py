@@ -29,6 +29,8 @@ def learning_curves(history: Sequence[dict], *, kept: tuple[str, int] | None = N
     panels = [("loss", "loss", "val_loss")]
     if any(_given(row, key) for row in history for key in ("accuracy", "val_accuracy")):
         panels.append(("accuracy", "accuracy", "val_accuracy"))
+    if any(_given(row, "val_mae") for row in history):
+        panels.append(("mean absolute error", "mae", "val_mae"))
     if (_column(history, "learning_rate") > 0).any():
         panels.append(("learning rate", "learning_rate", None))
     x = np.arange(1, len(history) + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from tlpipe.data.decode import DecodeError
 from tlpipe.data.resize import fit
 
 
-def read(about: Metadata, files: Sequence[Path]) -> tuple[dict[int, np.ndarray], dict[int, str]]:
+def read(
+    about: Metadata, files: Sequence[Traversable]
+) -> tuple[dict[int, np.ndarray], dict[int, str]]:
     """Both by the file's place among ``files``.
 
     Returns:

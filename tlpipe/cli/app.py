@@ -15,10 +15,12 @@ from tlpipe import __version__
 from tlpipe.cli import (
     backbones,
     cache,
+    check,
     demo,
     doctor,
     evaluate,
     explain,
+    export,
     finetune,
     inspect,
     predict,
@@ -40,6 +42,7 @@ app = typer.Typer(
     epilog="Start with: tlpipe demo solar-cells photos/ && tlpipe finetune --data photos/",
 )
 for module in (
+    check,
     finetune,
     search,
     run,
@@ -47,6 +50,7 @@ for module in (
     predict,
     report,
     explain,
+    export,
     backbones,
     inspect,
     cache,

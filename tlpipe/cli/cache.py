@@ -56,7 +56,7 @@ def list_() -> None:
 def fill(
     run: Annotated[Path, Argument(help="A run folder, begun or new.")],
     data: Annotated[
-        str | None, Option(help="Folder with one sub-folder a class; for a new run folder.")
+        str | None, Option(help="Folder, CSV or tfds:NAME; for a new run folder.")
     ] = None,
     shard: Annotated[
         str, Option(help="Only this share of the pictures, as 3/16: one process a share.")

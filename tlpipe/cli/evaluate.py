@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     run: Annotated[str, Argument(help="A run folder.")],
     data: Annotated[
-        str | None, Option(help="Score on this folder of labelled pictures instead.")
+        str | None,
+        Option(help="Score on these labelled pictures instead: a folder, CSV or tfds:NAME."),
     ] = None,
 ) -> None:
     """Score the saved model: on its own test part, or on other labelled pictures."""

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
-from tlpipe.config.settings import Backbone, Head, Prepare, Settings, UnfreezeSettings
+from tlpipe.cli.shared import Data, DryRun, Label, Out, Seed, Set, start
+from tlpipe.config.settings import Backbone, Head, Prepare, Scan, Settings, UnfreezeSettings
 from tlpipe.errors import ConfigError
 
 EPILOG = """
@@ -21,6 +21,10 @@ tlpipe finetune --data photos/ --unfreeze 2 --augment medium --balance
 
 tlpipe finetune --data photos/ --backbone resnet50 --weights resnet50_notop.h5
 
+tlpipe finetune --data labels.csv --label species
+
+tlpipe finetune --data tfds:oxford_flowers102
+
 tlpipe finetune --from searches/photos --data more_photos/
 
 tlpipe finetune --data photos/ --group '(patient\\d+)' --set head.dropout=0.4 --dry-run
@@ -29,6 +33,8 @@ tlpipe finetune --data photos/ --group '(patient\\d+)' --set head.dropout=0.4 --
 # Each flag is a shorthand for these settings of the pipeline.
 SHORTHANDS = {
     "data": ("scan.data",),
+    "label": ("scan.label",),
+    "target": ("scan.target",),
     "backbone": ("backbone.name",),
     "weights": ("backbone.weights",),
     "resolution": ("backbone.resolution",),
@@ -58,9 +64,13 @@ def register(app: typer.Typer) -> None:
 
 
 def finetune(
-    data: Annotated[str | None, Option(help="Folder with one sub-folder a class.")] = None,
+    data: Data = None,
+    label: Label = None,
     from_: Annotated[
         Path | None, Option("--from", help="A search's folder: its best recipe, not the defaults.")
+    ] = None,
+    target: Annotated[
+        str | None, Option(help=_with_default("class, labels or number.", Scan, "target"))
     ] = None,
     out: Out = None,
     seed: Seed = None,
@@ -146,6 +156,8 @@ def finetune(
     """Fine-tune a pretrained backbone on your pictures, score it, and write the run folder."""
     given = {
         "data": data,
+        "label": label,
+        "target": target,
         "backbone": backbone,
         "weights": weights,
         "resolution": resolution,
@@ -173,7 +185,9 @@ def finetune(
         for key in SHORTHANDS[flag]
     ]
     if data is None and from_ is None:
-        raise ConfigError("No pictures were named.", todo="give the folder with --data DIR")
+        raise ConfigError(
+            "No pictures were named.", todo="give them with --data: a folder, a CSV, or tfds:NAME"
+        )
     if top is not None:
         return _average(from_, top, out, given)
     source = FINETUNE if from_ is None else read_yaml(from_ / BEST, "finished search's recipe")

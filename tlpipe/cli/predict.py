@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from tlpipe.cli.predict_dense import predict_dense
 from tlpipe.cli.predict_rows import name_bad, predict_rows, progress_bar
 from tlpipe.errors import ConfigError
 from tlpipe.words import counted
+
+if TYPE_CHECKING:
+    from tlpipe.artifact.classifier import Classifier, Prediction
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -82,7 +85,7 @@ def predict(
         int | None, Option(min=1, help="With --dense: 16 or 8 for a finer map, same weights.")
     ] = None,
 ) -> None:
-    """Predict the class of pictures; files that can't be read are named, exit code 0."""
+    """Predict pictures; files that can't be read are named, exit code 0."""
     if dense and calibrated:
         raise ConfigError("--calibrated is not for maps.", todo="leave out --dense")
     if dense and (shard is not None or merge is not None):
@@ -139,7 +142,7 @@ def _predict_table(
             pictures, batch_size=batch_size, calibrated=calibrated, progress=advance
         )
     sink = io.StringIO()
-    Console(file=sink if out else sys.stdout).print(_table(found, classifier.class_names))
+    Console(file=sink if out else sys.stdout).print(_table(found, classifier))
     if out:
         write_text(out, sink.getvalue())
         typer.echo(f"{counted(len(found), 'row')} written to {out}", err=True)
@@ -147,19 +150,30 @@ def _predict_table(
     name_bad(bad, len(bad), len(found))
 
 
-def _table(found, class_names) -> Table:
+def _table(found: list[Prediction], classifier: Classifier) -> Table:
     # Names stay whole at 80 columns when the folder they share stands above the table.
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(p.path)) for p in found])
-    table = Table(
-        "picture", "class", "probability", "runner-up", title=folder, title_justify="left"
-    )
+    columns = {
+        "class": ("class", "probability", "runner-up"),
+        "labels": ("labels", "probabilities"),
+        "number": (classifier.class_names[0],),
+    }[classifier.metadata.target]
+    table = Table("picture", *columns, title=folder, title_justify="left")
     for p in found:
         name = os.path.relpath(p.path, folder)
-        ranked = sorted(zip(p.probabilities, class_names, strict=False), reverse=True)
         if p.error:
-            table.add_row(name, "-", "-", p.error, style="yellow")
+            empty = ["-"] * (len(columns) - 1)
+            table.add_row(name, *empty, p.error, style="yellow")
         else:
-            table.add_row(
-                name, p.label, f"{ranked[0][0]:.3f}", f"{ranked[1][1]} {ranked[1][0]:.3f}"
-            )
+            table.add_row(name, *_cells(p, classifier))
     return table
+
+
+def _cells(p: Prediction, classifier: Classifier) -> list[str]:
+    ranked = sorted(zip(p.probabilities, classifier.class_names, strict=True), reverse=True)
+    if classifier.metadata.target == "number":
+        return [p.label]
+    if classifier.metadata.target == "labels":
+        return [p.label.replace("|", ", ") or "none", ", ".join(f"{n} {x:.3f}" for x, n in ranked)]
+    (first, _), (second, runner_up) = ranked[:2]
+    return [p.label, f"{first:.3f}", f"{runner_up} {second:.3f}"]

@@ -86,8 +86,9 @@ def _to_screen(
         with progress_bar(hidden=sys.stdout.isatty()) as advance:
             how = {"batch_size": batch_size, "calibrated": calibrated, "progress": advance}
             found = classifier.stream(files, range(len(files)), **how)
-            put(header(format, classifier.class_names))
-            tally = write_rows(put, found, format, classifier.class_names)
+            names = classifier.metadata.probability_names
+            put(header(format, names))
+            tally = write_rows(put, found, format, names)
         sys.stdout.flush()
     except BrokenPipeError:
         # Who reads has seen enough, as `head` does; Python would complain once more at its end.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
-from tlpipe.cli.shared import DryRun, Out, Seed, Set, start
+from tlpipe.cli.shared import Data, DryRun, Out, Seed, Set, start
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     pipeline: Annotated[str, Argument(help="A pipeline file, such as pipelines/finetune.yaml.")],
-    data: Annotated[str | None, Option(help="Folder with one sub-folder a class.")] = None,
+    data: Data = None,
     out: Out = None,
     seed: Seed = None,
     set_: Set = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from rich.console import Console
 from typer import Option
 
 from tlpipe.backend import import_backend
-from tlpipe.cli.shared import Set
+from tlpipe.cli.shared import Data, Label, Set
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -48,7 +49,8 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    data: Annotated[str | None, Option(help="Folder with one sub-folder a class.")] = None,
+    data: Data = None,
+    label: Label = None,
     space: Annotated[
         Path | None, Option(help="What to try; see pipelines/search.yaml. \\[default: the same]")
     ] = None,
@@ -81,6 +83,7 @@ def search(
 ) -> None:
     """Search for a better recipe; the winner alone is scored on the test part."""
     from tlpipe.config.search import read_search
+    from tlpipe.config.source import name_of
 
     file = read_search(
         space,
@@ -97,13 +100,14 @@ def search(
     from tlpipe.search.engine import make_engine
     from tlpipe.search.search import search as run_search
 
-    name = Path(data).resolve().name if data else "search"
+    name = name_of(data) if data else "search"
+    given = [] if label is None else [f"scan.label={json.dumps(label, ensure_ascii=False)}"]
     where = make_engine(engine.value, file.search.workers, address)
     try:
         run_search(
             file,
             data=data,
-            assignments=set_ or [],
+            assignments=[*given, *(set_ or [])],
             folder=out or Path("searches") / name,
             engine=where,
             console=Console(),

@@ -15,6 +15,13 @@ Seed = Annotated[int | None, Option(help="Drives everything random. \\[default: 
 Set = Annotated[
     list[str] | None, Option("--set", help="Any setting, as stage.key=value; may be repeated.")
 ]
+Data = Annotated[
+    str | None,
+    Option(help="Folder with one sub-folder a class, a CSV (path,label), or tfds:NAME."),
+]
+Label = Annotated[
+    str | None, Option(help="Column of the CSV that holds the label. \\[default: label]")
+]
 DryRun = Annotated[
     bool, Option("--dry-run", help="Say what would run, try one real step, estimate the cost.")
 ]

@@ -11,10 +11,13 @@ import yaml
 from pydantic import ValidationError
 
 from tlpipe.config.audit import Audit
-from tlpipe.config.settings import STAGE_SETTINGS, Pipeline, Settings
+from tlpipe.config.settings import OPTIONAL_STAGES, STAGE_SETTINGS, Pipeline, Settings
 from tlpipe.errors import ConfigError, nearest
 
-FINETUNE = {"seed": 0, "stages": {name: {} for name in STAGE_SETTINGS}}
+FINETUNE = {
+    "seed": 0,
+    "stages": {name: {} for name in STAGE_SETTINGS if name not in OPTIONAL_STAGES},
+}
 
 
 def read_yaml(path: Path, kind: str = "pipeline file") -> dict[str, Any]:

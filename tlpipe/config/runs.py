@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tlpipe.config.load import dump
 from tlpipe.config.settings import Pipeline
+from tlpipe.config.source import name_of
 from tlpipe.errors import RunError
 
 # What a run writes before its first stage.
@@ -21,7 +22,7 @@ def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
     nothing was trained in it yet: an attempt that failed early leaves no clutter.
     """
     data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
-    name = re.sub(r"[^\w.-]+", "-", Path(data).resolve().name) if data else "run"
+    name = re.sub(r"[^\w.-]+", "-", name_of(data)) if data else "run"
     wanted = dump(pipeline)
     for folder in sorted(root.glob(f"{name}-????-??-??*")):
         config = folder / "config.yaml"

@@ -29,6 +29,9 @@ def _listed(value: Any) -> Any:
 # Any number of positive numbers; on the command line 256 or 512,128.
 Several = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed)]
 
+# Any number of words; on the command line onnx or onnx,litert.
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
 
 # A bare `off` is false in YAML.
 _Off = BeforeValidator(lambda value: "off" if value is False else value)
@@ -45,7 +48,16 @@ class Settings(BaseModel):
 class Scan(Settings):
     """Reads and decodes every picture once; names the bad ones and the duplicates."""
 
-    data: str | None = Field(None, description="folder with one sub-folder a class")
+    data: str | None = Field(
+        None, description="folder with one sub-folder a class, a CSV (path,label), or tfds:NAME"
+    )
+    label: str | None = Field(
+        None, description="column of the CSV, or feature of the TFDS data set, that is the label"
+    )
+    target: Literal["class", "labels", "number"] = Field(
+        "class",
+        description="what a label is: one class; several names joined by |, or none; a number",
+    )
     duplicates: bool = Field(True, description="look for near duplicates, not only exact ones")
     channels: Annotated[int, Field(ge=1, le=1024)] = Field(
         3, description="3: RGB, 1: gray, else arrays (.npy, TIFF) of so many channels"
@@ -149,8 +161,11 @@ class Training(Settings):
     patience: Annotated[int, Field(ge=1)] = Field(
         5, description="epochs without a better validation score before stopping"
     )
-    monitor: Literal["loss", "accuracy", "auc"] = Field(
+    monitor: Literal["loss", "accuracy", "auc", "mae"] = Field(
         "loss", description="the validation score that picks the best epoch"
+    )
+    loss: Literal["huber", "mse"] = Field(
+        "huber", description="of a number; classes and labels have cross-entropy"
     )
     balance: bool = Field(False, description="weigh the classes by one over their frequency")
 
@@ -210,17 +225,52 @@ class Select(Settings):
     """Did unfreezing help? Keeps the simpler model when it did not, and writes model.keras."""
 
     on_tie: Literal["head", "unfrozen"] = "head"
-    score: Literal["log_loss", "accuracy", "auc"] = "log_loss"
+    score: Literal["auto", "log_loss", "accuracy", "auc", "mae"] = Field(
+        "auto", description="what tells; auto: log_loss, or mae of a number"
+    )
 
 
 class Evaluate(Settings):
     """The saved model on the validation part and, once, on the test part."""
 
     resamples: Annotated[int, Field(ge=100)] = 1000
+    above: float | None = Field(
+        None, description="of a number: how well it tells what is above this from what is not"
+    )
 
 
 class Report(Settings):
     """Plots and the model card."""
+
+
+class Export(Settings):
+    """Writes the model in other formats; each must agree with it on real pictures."""
+
+    formats: Names = Field(
+        ("onnx",), min_length=1, description="savedmodel, onnx, litert, keras; several with commas"
+    )
+    quantize: Names = Field(
+        (), description="onnx: float16; litert: dynamic, int8; none: also the model as it is"
+    )
+    calibrated: bool = Field(
+        False, description="bake the temperature in: same class, more honest probabilities"
+    )
+    pictures: Annotated[int, Field(ge=1)] = Field(
+        200, description="test pictures that an export is compared with the model on"
+    )
+    calibration: Annotated[int, Field(ge=1)] = Field(
+        100, description="training pictures that int8 takes its ranges from"
+    )
+    # Rounding alone gave at most 4e-6 in any runtime; a wrong layer gives more than 1e-2.
+    difference: Positive = Field(
+        1e-4, description="largest difference of a probability that an export may have"
+    )
+    # Rounding nothing but EfficientNet-Lite0's weights to float16 moved a probability by 8.5e-3.
+    difference_float16: Positive = Field(2e-2, description="... and in float16")
+    # Few bits move probabilities near 0.5 by a tenth and more; what counts is who is right.
+    loss: Fraction = Field(
+        0.01, description="accuracy that a quantized export may lose, but always one picture"
+    )
 
 
 STAGE_SETTINGS: dict[str, type[Settings]] = {
@@ -233,7 +283,10 @@ STAGE_SETTINGS: dict[str, type[Settings]] = {
     "select": Select,
     "evaluate": Evaluate,
     "report": Report,
+    "export": Export,
 }
+# Of a pipeline that does not ask for them.
+OPTIONAL_STAGES = ("export",)
 
 
 class Pipeline(Settings):

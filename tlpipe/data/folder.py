@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,32 +47,47 @@ class BadFile:
 
 
 class Found(NamedTuple):
-    """A file that may be a picture: its path relative to the root (posix), label and given part."""
+    """What may be a picture.
+
+    Attributes:
+        path: relative to the root, posix.
+        label: the class, or what else it is to learn, as text.
+        split: the given part, or None.
+        group: pictures of one group stay on one side of the split; "" when none is given.
+    """
 
     path: str
     label: str
     split: str | None
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a data folder, in natural order.
+    """The pictures of a source, in natural order.
 
     Attributes:
-        root: the folder.
-        class_names: the classes that have files, in natural order, NFC-normalised.
-        files: one entry a file with a picture's extension.
+        root: what the paths are relative to: ``root / path`` has ``read_bytes()``.
+        class_names: the labels that pictures have, in natural order, NFC-normalised.
+        files: one entry a picture.
         set_aside: pictures that can't be used, with the cause.
         ignored: files that are no pictures, counted by extension.
         empty_classes: class folders without a single such file.
     """
 
-    root: Path
+    root: Traversable
     class_names: list[str]
     files: list[Found]
     set_aside: list[BadFile]
     ignored: dict[str, int]
     empty_classes: list[str]
+
+
+def unsupported(suffix: str) -> str | None:
+    """Why a picture whose name ends so can't be read; None where it is worth a try."""
+    if suffix.lower() not in UNSUPPORTED:
+        return None
+    return f"{suffix[1:].upper()} files can't be read: convert it to JPEG or PNG"
 
 
 def natural_key(name: str) -> tuple:
@@ -112,8 +128,7 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
                     set_aside.append(BadFile(shown, "its name is not UTF-8: rename it"))
                 elif suffix in EXTENSIONS:
                     files.append(Found(relative, label, part))
-                elif suffix in UNSUPPORTED:
-                    cause = f"{suffix[1:].upper()} files can't be read: convert it to JPEG or PNG"
+                elif cause := unsupported(suffix):
                     set_aside.append(BadFile(relative, cause))
                 else:
                     ignored[suffix or "(no extension)"] += 1
@@ -141,7 +156,7 @@ def _checked(root: Path) -> Path:
         raise DataError(
             f"{str(root)!r} is a file, and a folder of pictures is needed.",
             where=root.absolute(),
-            todo="give the folder that holds one sub-folder a class",
+            todo="give the folder that holds one sub-folder a class, or a table that ends in .csv",
         )
     return root
 

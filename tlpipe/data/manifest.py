@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,12 @@ class Manifest:
     """The pictures of a run and the part each belongs to.
 
     Attributes:
-        root: the data folder; not written to the file, so that a folder may move.
+        root: what the paths are relative to, such as the data folder; not written to the file, so
+            that a folder may move.
         pictures: one a row.
     """
 
-    root: Path
+    root: Traversable
     pictures: tuple[Picture, ...]
 
     @cached_property
@@ -64,12 +66,12 @@ class Manifest:
             temporary.write_bytes(self._csv())
 
     @classmethod
-    def read(cls, path: Path, root: Path | None = None) -> Manifest:
+    def read(cls, path: Path, root: Traversable | None = None) -> Manifest:
         """Read what ``write`` made.
 
         Args:
             path: the CSV file.
-            root: the data folder; the folder of the file when None.
+            root: see the class; the folder of the file when None.
 
         Raises:
             DataError: no such file, or not a manifest; the line is named.
@@ -95,7 +97,7 @@ class Manifest:
             if picture.path in seen:
                 raise _broken(path, line, f"{picture.path!r} is there twice")
             seen.add(picture.path)
-        return cls(Path(root) if root is not None else path.parent, pictures)
+        return cls(path.parent if root is None else root, pictures)
 
     def verify(self, progress: Progress | None = None) -> None:
         """Check that every file is the one that was divided, by size and SHA-256.
@@ -121,17 +123,15 @@ class Manifest:
             )
 
     def _fault(self, picture: Picture) -> str | None:
-        path = self.root / picture.path
         try:
-            size = path.stat().st_size
-            if size != picture.bytes:
-                return f"{picture.path} changed ({picture.bytes} bytes, now {size})"
-            with path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == picture.sha256
+            data = (self.root / picture.path).read_bytes()
         except FileNotFoundError:
             return f"{picture.path} is missing"
         except OSError as error:
             return f"{picture.path} can't be read ({error.strerror})"
+        if len(data) != picture.bytes:
+            return f"{picture.path} changed ({picture.bytes} bytes, now {len(data)})"
+        same = hashlib.sha256(data).hexdigest() == picture.sha256
         return None if same else f"{picture.path} changed (other content)"
 
     def _csv(self) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -121,7 +120,7 @@ class Sampler:
         return self.prepared.picture(index, partial(self._decode, index))
 
     def _decode(self, index: int, reduce: int = 1) -> np.ndarray:
-        path = Path(self.manifest.root) / self.manifest.pictures[index].path
+        path = self.manifest.root / self.manifest.pictures[index].path
         try:
             return self.pixels.decode(path.read_bytes(), reduce)
         except (OSError, DecodeError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import cv2
 import numpy as np
@@ -26,8 +26,8 @@ class Picture:
     """A whole picture: one row of the manifest.
 
     Attributes:
-        path: relative to the data folder, posix.
-        label: the class.
+        path: relative to the root, posix.
+        label: the class, or what else it is to learn, as text.
         split: "train", "val", "test", or None while undecided.
         width: pixels, as displayed.
         height: pixels, as displayed.
@@ -66,7 +66,7 @@ def scan(
     """Read and decode every file of a listing, in parallel; the result does not depend on how.
 
     Args:
-        listing: what ``folder.list_folder`` found.
+        listing: what ``source.list_data`` found.
         pixels: how their bytes become pixels.
         workers: threads; as many as there are cores when None.
         progress: called with (done, total) from the calling thread.
@@ -100,7 +100,7 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
-def _look(root: Path, kind: Pixels, file: Found) -> Picture | BadFile:
+def _look(root: Traversable, kind: Pixels, file: Found) -> Picture | BadFile:
     try:
         data = (root / file.path).read_bytes()
         width, height, pixels = kind.inspect(data)
@@ -117,4 +117,5 @@ def _look(root: Path, kind: Pixels, file: Found) -> Picture | BadFile:
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         phash=perceptual_hash(pixels),
+        group=file.group,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,33 +39,37 @@ def split(
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int,
     group_regex: str | None = None,
+    strata: Sequence[str] | None = None,
 ) -> SplitResult:
     """Divide pictures into train, val and test.
 
-    Pictures joined by a duplicate group, or by the same text of ``group_regex``, form a component
-    that stays whole. Each class (a component counts for the class of most of its pictures) is
-    divided by ``fractions``, within rounding where its components are small. Equal arguments give
-    an equal result, whatever the order of ``pictures``.
+    Pictures joined by a duplicate group, by the group that their source gives, or by the same text
+    of ``group_regex``, form a component that stays whole. Each class (a component counts for the
+    class of most of its pictures) is divided by ``fractions``, within rounding where its components
+    are small. Equal arguments give an equal result, whatever the order of ``pictures``.
 
     Parts that the folders give are kept; those that are missing are carved out of train. A picture
     of train that is a duplicate of one given to val or test is set aside.
 
     Args:
-        pictures: of the scan; ``split`` is the given part or None.
+        pictures: of the scan; ``split`` is the given part or None, ``group`` the given group.
         duplicates: of ``find_duplicates``.
         fractions: of train, val, test; test may be 0.
         seed: of the random order.
         group_regex: searched in each path; its first group, or else the whole match, names the
             group that the picture belongs to.
+        strata: where it is not the classes that are dealt out evenly: a name for each picture.
+            Those of too few pictures to divide are dealt out together.
 
     Raises:
         ConfigError: fractions or a regex that can't be used.
         DataError: a single class, or a class too small to divide.
     """
     _check_fractions(fractions)
+    stratum_of = {p.path: s for p, s in zip(pictures, strata or (), strict=bool(strata))}
     pictures = sorted(pictures, key=lambda picture: natural_key(picture.path))
     labels = sorted({picture.label for picture in pictures}, key=natural_key)
-    if len(labels) < 2:
+    if len(labels) < 2 and strata is None:
         raise DataError(
             f"{counted(len(labels), 'class')} with whole pictures: {', '.join(labels) or 'none'}; "
             "at least 2 are needed.",
@@ -86,11 +90,17 @@ def split(
 
     part_of: dict[str, str] = {p.path: p.split for p in pictures if p.split in ("val", "test")}
     pool = [[p for p in component if p.path not in part_of] for component in components]
-    part_of |= _deal([component for component in pool if component], labels, shares, seed)
+    pool = [component for component in pool if component]
+    if strata is None:
+        dealt = _by_stratum(pool, {p.path: p.label for p in pictures}, labels)
+        _check_large_enough(dealt, shares)
+    else:
+        dealt = _merged(_by_stratum(pool, stratum_of, sorted(set(strata))), len(shares))
+    part_of |= _deal(dealt, shares, seed)
 
     group_of = _name_groups(components, names)
     result = [replace(p, split=part_of[p.path], group=group_of[p.path]) for p in pictures]
-    _note_spread(result, labels, notes)
+    _note_spread(result, labels if strata is None else [], notes)
     return SplitResult(result, set_aside, notes)
 
 
@@ -99,6 +109,7 @@ def check_listing(
     *,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     group_regex: str | None = None,
+    strata: Sequence[str] | None = None,
 ) -> None:
     """What can be said of a split by names alone, before a picture is read.
 
@@ -108,8 +119,8 @@ def check_listing(
         ConfigError: fractions or a regex that can't be used.
         DataError: a single class, or a class with too few files to divide.
     """
-    unread = [Picture(f.path, f.label, f.split, 0, 0, 0, "", "") for f in files]
-    split(unread, [], fractions=fractions, seed=0)
+    unread = [Picture(f.path, f.label, f.split, 0, 0, 0, "", "", f.group) for f in files]
+    split(unread, [], fractions=fractions, seed=0, strata=strata)
     _group_names(unread, group_regex, [])
 
 
@@ -192,7 +203,10 @@ def _components(
     index = {picture.path: i for i, picture in enumerate(pictures)}
     together = defaultdict(list)
     for path, name in names.items():
-        together[name].append(path)
+        together["named", name].append(path)
+    for picture in pictures:
+        if picture.group:
+            together["given", picture.group].append(picture.path)
     sets = UnionFind(len(pictures))
     for members in (*(group.members for group in duplicates), *together.values()):
         present = [index[path] for path in members if path in index]
@@ -201,20 +215,51 @@ def _components(
     return [[pictures[i] for i in found] for found in sets.sets()]
 
 
-def _deal(
-    components: list[list[Picture]], labels: list[str], shares: dict[str, float], seed: int
-) -> dict[str, str]:
-    """Path to part: class by class, the largest component first, each to the neediest part."""
-    of_class = defaultdict(list)
+def _by_stratum(
+    components: list[list[Picture]], stratum_of: Mapping[str, str], names: Sequence[str]
+) -> dict[str, list[list[Picture]]]:
+    """The components of each stratum, where one counts for that of most of its pictures."""
+    found: dict[str, list[list[Picture]]] = {name: [] for name in names}
     for component in components:
-        counts = Counter(picture.label for picture in component)
-        of_class[max(labels, key=lambda label: counts[label])].append(component)
+        counts = Counter(stratum_of[picture.path] for picture in component)
+        found[max(names, key=lambda name: counts[name])].append(component)
+    return found
+
+
+def _check_large_enough(
+    of_class: Mapping[str, list[list[Picture]]], shares: Mapping[str, float]
+) -> None:
+    for label, mine in of_class.items():
+        if len(mine) < len(shares):
+            everything = [component for some in of_class.values() for component in some]
+            raise _too_small(label, everything, len(mine), len(shares))
+
+
+def _merged(
+    strata: Mapping[str, list[list[Picture]]], needed: int
+) -> dict[str, list[list[Picture]]]:
+    """Strata that can be divided: those of fewer than ``needed`` components as one."""
+    enough = {name: mine for name, mine in strata.items() if len(mine) >= needed}
+    rest = [component for name, mine in strata.items() if name not in enough for component in mine]
+    if len(rest) >= needed or not enough:
+        if len(rest) < needed:
+            raise DataError(
+                f"There are too few pictures to divide: {counted(len(rest), 'group')} of pictures "
+                f"that stay together, and {needed} are needed.",
+                todo="add pictures",
+            )
+        return {**enough, "": rest}
+    largest = max(enough, key=lambda name: len(enough[name]))
+    return {**enough, largest: enough[largest] + rest}
+
+
+def _deal(
+    strata: Mapping[str, list[list[Picture]]], shares: dict[str, float], seed: int
+) -> dict[str, str]:
+    """Path to part: stratum by stratum, the largest component first, each to the neediest part."""
     rng = np.random.default_rng(seed)
     part_of = {}
-    for label in labels:
-        mine = of_class[label]
-        if len(mine) < len(shares):
-            raise _too_small(label, components, len(mine), len(shares))
+    for mine in strata.values():
         mine = [mine[i] for i in rng.permutation(len(mine))]
         mine.sort(key=len, reverse=True)
         need = _rounded(sum(map(len, mine)), shares)
@@ -252,7 +297,7 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
         f"The class {label!r} is too small to divide: {counted(count, 'picture')}"
         + ("" if alone else f" in {counted(found, 'group')} of its own")
         + f", and {needed} are needed, one for each of the {needed} parts to make.",
-        cause=None if alone else "duplicates and pictures of one --group stay together",
+        cause=None if alone else "duplicates and pictures of one group stay together",
         todo="add pictures of this class, or remove its folder",
     )
 
@@ -260,9 +305,11 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
 def _name_groups(components: list[list[Picture]], names: dict[str, str]) -> dict[str, str]:
     group_of = {}
     for component in components:
-        found = sorted({names[p.path] for p in component if p.path in names}, key=natural_key)
+        found = {names[p.path] for p in component if p.path in names}
+        found |= {p.group for p in component if p.group}
         alone = "" if len(component) == 1 else f"duplicates of {component[0].path}"
-        group_of |= {picture.path: "+".join(found) or alone for picture in component}
+        name = "+".join(sorted(found, key=natural_key)) or alone
+        group_of |= {picture.path: name for picture in component}
     return group_of
 
 

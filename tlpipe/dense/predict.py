@@ -66,10 +66,11 @@ class DenseClassifier:
 
     Raises:
         BackboneError: the model has no such form, or no such stride.
-        ConfigError: ``side`` is smaller than the model's input.
+        ConfigError: ``side`` is smaller than the model's input, or a model without classes.
     """
 
     def __init__(self, classifier: Classifier, stride: int | None = None, side: int | None = None):
+        classifier.check_has_classes("A map of scores")
         window = classifier.metadata.size
         self.classifier = classifier
         self.side = window * 12 // 7 if side is None else side

@@ -7,7 +7,7 @@ ever sorted again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from tlpipe.metrics import scores
 
 # Counts held at once: 4 M of them are 32 MB.
 _CELLS = 4_000_000
+# A score as a function of counts (n, r): float (r,), NaN where a resample leaves it undefined. What
+# makes one prepares what does not depend on the resample.
+OfCounts = Callable[[np.ndarray], np.ndarray]
 
 
 def with_intervals(
@@ -127,6 +130,77 @@ def verdict(diff: dict[str, float | None], *, higher_is_better: bool = True) -> 
     return "better" if (low > 0) == higher_is_better else "worse"
 
 
+def intervals_of(
+    functions: Mapping[str, OfCounts],
+    n: int,
+    *,
+    seed: int,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> dict[str, list[float] | None]:
+    """The interval [low, high] of each score; None where no resample defines it.
+
+    Args:
+        functions: scores of n pictures.
+        n: pictures.
+        seed: of the resamples.
+        resamples: how many.
+        level: mass of the intervals.
+    """
+    blocks = [[of(w) for of in functions.values()] for w in counts(n, resamples, seed)]
+    drawn = (np.concatenate(values) for values in zip(*blocks, strict=True))
+    return {name: _interval(x, level) for name, x in zip(functions, drawn, strict=True)}
+
+
+def paired(
+    a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = 2000, level: float = 0.95
+) -> dict[str, float | None]:
+    """As :func:`difference`, of a score that is the mean of what each picture contributes.
+
+    Args:
+        a: float (n,), of the first model.
+        b: float (n,), of the second one.
+        seed: of the resamples.
+        resamples: how many.
+        level: mass of the interval.
+    """
+    change = np.asarray(b, np.float64) - np.asarray(a, np.float64)
+    found = intervals_of(
+        {"change": mean_of(change)}, len(change), seed=seed, resamples=resamples, level=level
+    )
+    low, high = found["change"] or (None, None)
+    return {"value": float(change.mean()), "low": low, "high": high}
+
+
+def difference_of(
+    a: float | None,
+    b: float | None,
+    of_a: OfCounts,
+    of_b: OfCounts,
+    *,
+    n: int,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> dict[str, float | None]:
+    """As :func:`difference`, of scores that are given as functions of counts.
+
+    Args:
+        a: the first model's score; None where it is undefined.
+        b: the second one's.
+        of_a: the first model's score of a resample.
+        of_b: the second one's.
+        n: pictures.
+        seed: of the resamples.
+        resamples: how many.
+        level: mass of the interval.
+    """
+    change = {"change": lambda w: of_b(w) - of_a(w)}
+    found = intervals_of(change, n, seed=seed, resamples=resamples, level=level)
+    low, high = found["change"] or (None, None)
+    return {"value": None if a is None or b is None else b - a, "low": low, "high": high}
+
+
 def counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Blocks (n, r) of how often each of n pictures was drawn; the r add up to ``resamples``."""
     rng = np.random.default_rng(seed)
@@ -163,12 +237,8 @@ def _interval(drawn: np.ndarray, level: float) -> list[float] | None:
     return [float(x) for x in np.percentile(defined, [tail, 100 - tail])]
 
 
-# Each of the following prepares what does not depend on the resample and returns the score as a
-# function of counts (n, r).
-_OfCounts = Callable[[np.ndarray], np.ndarray]
-
-
-def _mean_of(values: np.ndarray) -> _OfCounts:
+def mean_of(values: np.ndarray) -> OfCounts:
+    """The mean of what each picture contributes, float (n,)."""
     return lambda w: values @ w / len(values)
 
 
@@ -176,7 +246,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
-def _class_ratios(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+def _class_ratios(labels: np.ndarray, p: np.ndarray) -> OfCounts:
     """(r, 3, k): precision, recall, F1."""
     guess, eye = scores.predicted(p), np.eye(p.shape[1])
     true, chosen = eye[labels], eye[guess]
@@ -190,17 +260,17 @@ def _class_ratios(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
     return of_counts
 
 
-def _macro(which: int) -> Callable[[np.ndarray, np.ndarray], _OfCounts]:
-    def prepare(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+def _macro(which: int) -> Callable[[np.ndarray, np.ndarray], OfCounts]:
+    def prepare(labels: np.ndarray, p: np.ndarray) -> OfCounts:
         ratios = _class_ratios(labels, p)
         return lambda w: np.nanmean(ratios(w)[:, which], axis=1)
 
     return prepare
 
 
-def _auc(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+def _auc(labels: np.ndarray, p: np.ndarray) -> OfCounts:
     ranked = [1] if p.shape[1] == 2 else np.unique(labels)
-    areas = [_one_auc(labels == c, p[:, c]) for c in ranked]
+    areas = [one_auc(labels == c, p[:, c]) for c in ranked]
 
     def of_counts(w: np.ndarray) -> np.ndarray:
         each = np.stack([area(w) for area in areas])
@@ -210,8 +280,11 @@ def _auc(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
     return of_counts
 
 
-def _one_auc(positive: np.ndarray, score: np.ndarray) -> _OfCounts:
-    """Mann-Whitney: the mean rank of the positives, ties counting half."""
+def one_auc(positive: np.ndarray, score: np.ndarray) -> OfCounts:
+    """Area under the ROC curve of bool (n,) and float (n,); NaN where one side is empty.
+
+    Mann-Whitney: the mean rank of the positives, ties counting half.
+    """
     order = np.argsort(score, kind="stable")
     at = score[order][positive[order]]
     below = np.searchsorted(score[order], at, side="left")
@@ -228,7 +301,7 @@ def _one_auc(positive: np.ndarray, score: np.ndarray) -> _OfCounts:
     return of_counts
 
 
-def _ece(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
+def _ece(labels: np.ndarray, p: np.ndarray) -> OfCounts:
     n, bins = len(labels), scores.BINS
     confidence = p.max(axis=1)
     order = np.argsort(confidence, kind="stable")
@@ -250,12 +323,12 @@ def _ece(labels: np.ndarray, p: np.ndarray) -> _OfCounts:
 
 
 _SCALARS = {
-    "accuracy": lambda labels, p: _mean_of((scores.predicted(p) == labels).astype(float)),
+    "accuracy": lambda labels, p: mean_of((scores.predicted(p) == labels).astype(float)),
     "balanced_accuracy": _macro(1),
     "macro_f1": _macro(2),
     "auc": _auc,
     "ece": _ece,
-    "log_loss": lambda labels, p: _mean_of(scores.log_losses(labels, p)),
-    "brier": lambda labels, p: _mean_of(scores.brier_scores(labels, p)),
+    "log_loss": lambda labels, p: mean_of(scores.log_losses(labels, p)),
+    "brier": lambda labels, p: mean_of(scores.brier_scores(labels, p)),
 }
 _FUNCTIONS = {**_SCALARS, "per_class": _class_ratios}

@@ -84,6 +84,7 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
     names = read_json(folder / LEADERS)["trials"][:top]
     leaders = {name: Classifier(folder / "trials" / name / MODEL) for name in names}
     winner = leaders[names[0]]
+    winner.check_has_classes("An average")
     shapes = _shapes(winner)
     same = [name for name in names if _shapes(leaders[name]) == shapes]
     if len(same) < 2:

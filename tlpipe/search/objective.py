@@ -11,9 +11,10 @@ import numpy as np
 
 from tlpipe.errors import ConfigError, TrainingError, nearest
 from tlpipe.metrics import scores
+from tlpipe.targets.target import Target
 
 Score = Callable[[np.ndarray, np.ndarray], float | None]
-SMALLER_IS_BETTER = ("log_loss", "brier", "ece")
+SMALLER_IS_BETTER = ("log_loss", "brier", "ece", "mae")
 
 
 def maximized(objective: str) -> bool:
@@ -51,9 +52,23 @@ def load_objective(objective: str) -> Score:
     return getattr(module, name)
 
 
-def evaluate(objective: str, labels: np.ndarray, logits: np.ndarray) -> float:
-    """The score of logits, float (n, k). Raises TrainingError when it is not a finite number."""
-    value = load_objective(objective)(labels, scores.softmax(logits))
+def check_objective(objective: str, target: type[Target]) -> None:
+    """Raises ConfigError for a score that is not one of the target's."""
+    if target.kind == "class":
+        load_objective(objective)
+    elif objective not in _watched(target):
+        raise ConfigError(
+            f"The objective '{objective}' is not for a target of the kind '{target.kind}'.",
+            todo=f"use --objective {' or '.join(_watched(target))}",
+        )
+
+
+def evaluate(objective: str, target: Target, truth: np.ndarray, logits: np.ndarray) -> float:
+    """The score of logits, float (n, outputs). Raises TrainingError when it is not finite."""
+    if target.kind == "class":
+        value = load_objective(objective)(truth.argmax(axis=1), scores.softmax(logits))
+    else:
+        value = target.watch(truth, logits)[_watched(target)[objective]]
     if value is None or not math.isfinite(value):
         raise TrainingError(
             f"The validation {objective} is {value}.",
@@ -61,3 +76,9 @@ def evaluate(objective: str, labels: np.ndarray, logits: np.ndarray) -> float:
             todo="see the trial's log.txt",
         )
     return float(value)
+
+
+def _watched(target: type[Target]) -> dict[str, str]:
+    """What a search can go by, and the epoch's score that it is."""
+    names = {name: f"val_{name}" for name in reversed(target.watched)}
+    return names if target.kind == "number" else {**names, "log_loss": "val_loss"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlpipe.html import templates
-from tlpipe.pipeline.atomic import read_json, write_text
+from tlpipe.pipeline.atomic import write_text
 from tlpipe.pipeline.run import Run
 from tlpipe.search import plots
 from tlpipe.search.importance import importance
@@ -46,7 +46,7 @@ def write_page(path: Path, driver: Driver, ranking: Ranking, said: str, run: Run
         ),
         clock=clock,
         seconds=sum(trial.seconds for trial in trials),
-        test=read_json(run.path("metrics.json"))["test"],
+        test=run.state()["evaluate"]["summary"].removeprefix("test: "),
         explained=found.explained,
         # As pictures, because the same ids stand in several plots.
         plots={name: base64.b64encode(svg.encode()).decode() for name, svg in drawn.items()},

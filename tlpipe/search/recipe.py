@@ -10,11 +10,13 @@ from rich.console import Console
 from tlpipe.config.load import FINETUNE, override, validate
 from tlpipe.config.search import FIXED, SearchFile, names
 from tlpipe.config.settings import Pipeline
+from tlpipe.config.source import whole
 from tlpipe.errors import ConfigError, TlpipeError
 from tlpipe.pipeline.run import Run
-from tlpipe.search.objective import load_objective
+from tlpipe.search.objective import check_objective
 from tlpipe.search.values import as_yaml
 from tlpipe.stages.registry import make_stages
+from tlpipe.targets.registry import TARGETS
 
 
 def recipe(file: SearchFile, data: str | None, assignments: list[str]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def recipe(file: SearchFile, data: str | None, assignments: list[str]) -> dict[s
     if data is not None:
         raw["stages"]["scan"]["data"] = data
     if raw["stages"]["scan"].get("data"):
-        raw["stages"]["scan"]["data"] = str(Path(raw["stages"]["scan"]["data"]).absolute())
+        raw["stages"]["scan"]["data"] = whole(raw["stages"]["scan"]["data"])
     raw["stages"]["split"].setdefault("seed", raw["seed"])
     raw["stages"]["prepare"].setdefault("boundaries", _boundaries(file))
     return raw
@@ -55,8 +57,8 @@ def check(file: SearchFile, raw: dict[str, Any], folder: Path) -> Pipeline:
         ConfigError: a value that its setting does not take, or a network, a block or a file that
             is not there, before anything runs.
     """
-    load_objective(file.search.objective)
     pipeline = validate(raw)
+    check_objective(file.search.objective, TARGETS[pipeline.stages["scan"].target])
     if file.search.tuner == "hyperband":
         _check_hyperband(file)
     for key, knobs in file.space.items():

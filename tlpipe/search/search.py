@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +154,6 @@ def _slim(driver: Driver, ranking: Ranking) -> None:
 
 def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, run: Run) -> None:
     best = ranking.winner.trial
-    scores = json.loads(run.path("metrics.json").read_text(encoding="utf-8"))["test"]
     values = "\n".join(
         f"  {short(key)}: {text_of(key, value, driver.file.space)}"
         for key, value in best.values.items()
@@ -166,7 +164,7 @@ def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, run
     print_plain(console, values)
     print_plain(
         console,
-        f"On the test part, once: accuracy {scores['accuracy']:.3f}, AUC {scores['auc']:.3f}.",
+        f"On the test part, once: {run.state()['evaluate']['summary'].removeprefix('test: ')}.",
     )
     print_plain(
         console,

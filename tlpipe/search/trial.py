@@ -153,12 +153,13 @@ def _score(run, objective: str, step: str) -> float:
     import numpy as np
 
     from tlpipe.search.objective import evaluate
-    from tlpipe.stages.inputs import open_manifest
+    from tlpipe.stages.inputs import open_manifest, open_target
     from tlpipe.stages.training import step_files
 
     manifest = open_manifest(run)
-    labels = manifest.labels[manifest.indices("val")]
-    return evaluate(objective, labels, np.load(run.path(step_files(step)[1])))
+    target, rows = open_target(run, manifest), manifest.indices("val")
+    truth = target.truth([manifest.pictures[row].label for row in rows])
+    return evaluate(objective, target, truth, np.load(run.path(step_files(step)[1])))
 
 
 def _hopeless(head_score: float, bar: dict[str, Any]) -> bool:

@@ -108,6 +108,7 @@ def open_subject(run: Run, settings: Audit, methods: tuple[str, ...]) -> Subject
                 todo=f"finish it with `tlpipe run {run.path('config.yaml')} --out {run.folder}`",
             )
     classifier = load(run.folder)
+    classifier.check_has_classes("The audit")
     manifest = open_checked_manifest(run, classifier)
     head, unfrozen = read_json(run.path(HEAD_FACTS)), read_json(run.path(UNFROZEN_FACTS))
     kept = ("head", head) if read_json(run.path(CHOICE))["kept"] == "head" else (

@@ -18,14 +18,21 @@ from tlpipe.errors import RunError
 from tlpipe.pipeline.atomic import read_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, plan
-from tlpipe.stages.inputs import BACKBONE, open_manifest, open_network, open_sampler
+from tlpipe.stages.inputs import (
+    BACKBONE,
+    open_manifest,
+    open_network,
+    open_sampler,
+    open_target,
+)
 from tlpipe.stages.registry import STAGES, make_stages
+from tlpipe.targets.target import Target
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.cache import AUTO_VIEWS
 from tlpipe.training.determinism import make_deterministic
 from tlpipe.training.fast import fast
 from tlpipe.training.loop import steps_per_epoch
-from tlpipe.training.network import Cut, cut, head_boundary, with_probabilities
+from tlpipe.training.network import Cut, cut, head_boundary, with_answers
 from tlpipe.training.optimizer import build_optimizer
 
 BEFORE_TRAINING = ("scan", "split", "backbone", "prepare")
@@ -66,17 +73,19 @@ def _rehearse_training(run: Run) -> dict[str, float]:
     make_deterministic(run.seed)
     manifest = open_manifest(run)
     sampler = open_sampler(run, manifest)
-    whole, backbone = open_network(run, len(manifest.class_names))
+    target = open_target(run, manifest)
+    whole, backbone = open_network(run, target)
     stages = run.pipeline.stages
     cuts = {"head": cut(whole, head_boundary(whole))}
-    costs = {"head": _try_steps(run, "head", cuts["head"], sampler, manifest)}
+    costs = {"head": _try_steps(run, "head", cuts["head"], sampler, manifest, target)}
     blocks = stages["unfreeze"].blocks if "unfreeze" in stages else "none"
     trained = 0
     if blocks not in ("none", 0):
         cuts["unfreeze"] = cut(whole, boundary(backbone, blocks).tensor)
-        costs["unfreeze"] = _try_steps(run, "unfreeze", cuts["unfreeze"], sampler, manifest)
+        costs["unfreeze"] = _try_steps(run, "unfreeze", cuts["unfreeze"], sampler, manifest, target)
         trained = cuts["unfreeze"].suffix.count_params()
-    _save_and_reload(run, whole, sampler, manifest)
+    model = with_answers(whole, target.answer_layer())
+    _save_and_reload(run, model, sampler, manifest)
     pictures = len(manifest.indices("train")) + len(manifest.indices("val"))
     cached = stages["prepare"].cache != "off"
     seconds = 0.0
@@ -103,7 +112,9 @@ class _Cost:
     suffix: float
 
 
-def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) -> _Cost:
+def _try_steps(
+    run: Run, stage: str, parts: Cut, sampler, manifest: Manifest, target: Target
+) -> _Cost:
     settings = run.pipeline.stages[stage]
     policy = read_json(run.path(BACKBONE))["policy"]
     source = Pictures(sampler, settings.batch_size)
@@ -112,14 +123,14 @@ def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) ->
     suffix = fast(parts.suffix)
     suffix.compile(
         build_optimizer(settings, 10, scales={}, policy=policy),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        loss=target.loss(settings),
     )
     rows = np.resize(manifest.indices("train"), 3 * settings.batch_size)
-    one_hot = np.eye(len(manifest.class_names), dtype="float32")
+    aims = target.aims(target.truth([picture.label for picture in manifest.pictures]))
     before, after, asked = [], [], time.perf_counter()
     for values, chosen in source.stream(rows, 0):
         got = time.perf_counter()
-        loss = suffix.train_on_batch(values, one_hot[manifest.labels[chosen]])
+        loss = suffix.train_on_batch(values, aims[chosen])
         before.append(got - asked)
         asked = time.perf_counter()
         after.append(asked - got)
@@ -130,8 +141,7 @@ def _try_steps(run: Run, stage: str, parts: Cut, sampler, manifest: Manifest) ->
     return _Cost(before[0] + after[0], min(before), min(after))
 
 
-def _save_and_reload(run: Run, whole: keras.Model, sampler, manifest: Manifest) -> None:
-    model = with_probabilities(whole)
+def _save_and_reload(run: Run, model: keras.Model, sampler, manifest: Manifest) -> None:
     path = run.path("rehearsal.keras")
     model.save(path)
     again = keras.saving.load_model(path, compile=False, safe_mode=True)

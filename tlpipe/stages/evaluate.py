@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +11,13 @@ from tlpipe.artifact.classifier import load
 from tlpipe.data.loader import batches
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.sample import Sampler
-from tlpipe.metrics.bootstrap import with_intervals
-from tlpipe.metrics.scores import majority
+from tlpipe.errors import ConfigError
 from tlpipe.pipeline.atomic import write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import MANIFEST, open_manifest
 from tlpipe.stages.select import MODEL
+from tlpipe.targets.target import Target
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
@@ -29,34 +30,44 @@ class EvaluateStage(Stage):
     reads = (MANIFEST, MODEL)
     writes = (METRICS, PREDICTIONS)
 
+    def check(self, run: Run) -> None:
+        """``above``, which is for a number."""
+        kind = run.pipeline.stages["scan"].target
+        if self.settings.above is not None and kind != "number":
+            raise ConfigError(
+                f"'evaluate.above' is for a number to predict, and the target is '{kind}'.",
+                todo="leave it out, or add --target number",
+            )
+
     def run(self, run: Run) -> str:
         """Scores both parts with bootstrap intervals; one row of predictions a test picture."""
         manifest = open_manifest(run)
         classifier = load(run.path(MODEL))
+        target, how = classifier.target, scored_how(run)
         metrics = {}
         for part in ("val", "test"):
             rows = manifest.indices(part)
             if not len(rows):
                 continue
             with run.progress(part) as advance:
-                probabilities = predict_rows(classifier, manifest, rows, advance)
-            metrics[part] = with_intervals(
-                manifest.labels[rows],
-                probabilities,
-                classifier.class_names,
-                seed=run.seed,
-                resamples=self.settings.resamples,
-            )
+                answers = predict_rows(classifier, manifest, rows, advance)
+            truth = target.truth([manifest.pictures[row].label for row in rows])
+            metrics[part] = target.scores(truth, answers, seed=run.seed, **how)
         last = "test" if "test" in metrics else "val"
-        write_predictions(
-            run.path(PREDICTIONS), manifest, rows, probabilities, classifier.class_names
-        )
+        write_predictions(run.path(PREDICTIONS), manifest, rows, answers, target)
         write_json(run.path(METRICS), metrics)
-        return f"{last}: {headline(metrics[last])}"
+        return f"{last}: {target.headline(metrics[last])}"
+
+
+def scored_how(run: Run) -> dict[str, Any]:
+    """What the settings say of scoring, as arguments of ``Target.scores``."""
+    settings = run.pipeline.stages["evaluate"]
+    above = {} if settings.above is None else {"above": settings.above}
+    return {"resamples": settings.resamples, **above}
 
 
 def predict_rows(classifier, manifest: Manifest, rows: np.ndarray, advance) -> np.ndarray:
-    """Probabilities, float32 (n, classes), of the manifest's pictures in ``rows``."""
+    """Answers, float32 (n, outputs), to the manifest's pictures in ``rows``."""
     about = classifier.metadata
     sampler = Sampler(manifest, about.size, about.resize, pixels=about.pixels)
     found = []
@@ -66,24 +77,13 @@ def predict_rows(classifier, manifest: Manifest, rows: np.ndarray, advance) -> n
     return np.concatenate(found)
 
 
-def write_predictions(path, manifest: Manifest, rows, probabilities, names) -> None:
-    """CSV: path, label, predicted, and a probability for each class in ``names``."""
+def write_predictions(path, manifest: Manifest, rows, answers, target: Target) -> None:
+    """CSV: path, label, predicted, and the probability of each name, where there are any."""
+    shown = target.names if target.kind != "number" else ()
     with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", *(f"p:{name}" for name in names)])
-        for row, p in zip(rows, probabilities, strict=True):
+        writer.writerow(["path", "label", "predicted", *(f"p:{name}" for name in shown)])
+        for row, answer in zip(rows, answers, strict=True):
             picture = manifest.pictures[row]
-            numbers = [f"{float(value):.9g}" for value in p]
-            writer.writerow([picture.path, picture.label, names[int(p.argmax())], *numbers])
-
-
-def headline(metrics: dict) -> str:
-    """The scores that matter most, with their intervals, in one line."""
-    shown = []
-    for name, key in (("accuracy", "accuracy"), ("AUC", "auc"), ("macro-F1", "macro_f1")):
-        value, interval = metrics[key], metrics["intervals"][key]
-        if value is not None:
-            between = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-            shown.append(f"{name} {value:.3f}{between}")
-    common, share = majority(metrics)
-    return f"{', '.join(shown)} (always '{common}': {share:.3f})"
+            numbers = [f"{float(value):.9g}" for value in answer[: len(shown)]]
+            writer.writerow([picture.path, picture.label, target.say(answer), *numbers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from rich.table import Table
 
 from tlpipe.artifact.classifier import Classifier, load, no_run
 from tlpipe.config.load import read_yaml, validate
-from tlpipe.data.folder import list_folder
+from tlpipe.config.source import name_of
 from tlpipe.data.manifest import Manifest
-from tlpipe.data.scan import scan
-from tlpipe.errors import DataError, RunError
-from tlpipe.metrics.bootstrap import with_intervals
+from tlpipe.data.scan import Picture, scan
+from tlpipe.errors import RunError
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run, finish_command
-from tlpipe.stages.evaluate import headline, predict_rows, write_predictions
-from tlpipe.stages.inputs import MANIFEST, open_manifest
+from tlpipe.stages.evaluate import predict_rows, scored_how, write_predictions
+from tlpipe.stages.inputs import MANIFEST, listed_like, open_manifest
+from tlpipe.targets.target import Target
 from tlpipe.words import counted, were
+
+# Of each class or label.
+SHOWN = ("precision", "recall", "F1")
 
 
 def open_finished(folder: str | Path, console: Console) -> Run:
@@ -69,83 +73,75 @@ def evaluate_run(folder: str | Path, console: Console) -> dict:
     if not len(rows):
         rows = manifest.indices("val")
     with run.progress("predicting") as advance:
-        probabilities = predict_rows(classifier, manifest, rows, advance)
-    metrics = with_intervals(
-        manifest.labels[rows], probabilities, classifier.class_names, seed=run.seed
-    )
-    show(metrics, console)
+        answers = predict_rows(classifier, manifest, rows, advance)
+    target = classifier.target
+    truth = target.truth([manifest.pictures[row].label for row in rows])
+    metrics = target.scores(truth, answers, seed=run.seed, **scored_how(run))
+    show(metrics, target, console)
     return metrics
 
 
 def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> dict:
-    """Scores ``model.keras`` on another folder of labelled pictures.
+    """Scores ``model.keras`` on other labelled pictures: a folder, a CSV or a TFDS data set.
 
     Writes ``evaluations/NAME/metrics.json`` and ``predictions.csv`` into the run folder.
 
     Raises:
-        DataError: the folder has a class the model does not know.
+        DataError: the data have a class or label that the model does not know.
     """
     run = open_finished(folder, console)
     classifier = load(run.folder)
-    listing = list_folder(Path(data), least=1)
-    unknown = [name for name in listing.class_names if name not in classifier.class_names]
-    if unknown:
-        raise DataError(
-            f"The class '{unknown[0]}' in '{data}' is unknown to the model.",
-            cause=f"it knows {', '.join(classifier.class_names)}",
-            todo="rename the folder, or train on these classes",
-        )
+    listing = listed_like(run, data)
+    target = classifier.target
+    # Before the pictures are read: a label that the model does not know is an error.
+    target.truth([file.label for file in listing.files])
     with run.progress("decoding") as advance:
         found = scan(listing, pixels=classifier.metadata.pixels, progress=advance)
     for bad in found.bad:
         run.say(f"  set aside: {bad.path}: {bad.cause}", style="yellow")
     manifest = Manifest(listing.root, tuple(found.pictures))
-    order = {name: i for i, name in enumerate(classifier.class_names)}
-    labels = [order[picture.label] for picture in manifest.pictures]
+    rows = np.arange(len(manifest.pictures))
+    truth = target.truth([picture.label for picture in manifest.pictures])
     with run.progress("predicting") as advance:
-        probabilities = predict_rows(classifier, manifest, range(len(labels)), advance)
-    metrics = with_intervals(labels, probabilities, classifier.class_names, seed=run.seed)
-    target = run.path("evaluations") / listing.root.resolve().name
-    write_predictions(
-        target / "predictions.csv",
-        manifest,
-        range(len(labels)),
-        probabilities,
-        classifier.class_names,
-    )
-    write_json(target / "metrics.json", metrics)
-    show(metrics, console)
-    _warn_of_training_pictures(run, found.pictures, labels, probabilities, classifier, console)
-    console.print(f"written to {target}", highlight=False)
+        answers = predict_rows(classifier, manifest, rows, advance)
+    how = scored_how(run)
+    metrics = target.scores(truth, answers, seed=run.seed, **how)
+    place = run.path("evaluations") / name_of(data)
+    write_predictions(place / "predictions.csv", manifest, rows, answers, target)
+    write_json(place / "metrics.json", metrics)
+    show(metrics, target, console)
+    new = _new_pictures(run, found.pictures, console)
+    if new.any() and not new.all():
+        rest = target.scores(truth[new], answers[new], seed=run.seed, **how)
+        told = f"Without them: {target.headline(rest)}"
+        console.print(told, markup=False, highlight=False)
+    console.print(f"written to {place}", highlight=False)
     return metrics
 
 
-def _warn_of_training_pictures(run, pictures, labels, probabilities, classifier, console) -> None:
-    """Says how many of the pictures the model was trained on, and the score without them."""
+def _new_pictures(run: Run, pictures: Sequence[Picture], console: Console) -> np.ndarray:
+    """Which pictures the model was not trained on, bool (n,); warns when there are others."""
     known = {p.sha256 for p in open_manifest(run).pictures if p.split in ("train", "val")}
     new = np.array([picture.sha256 not in known for picture in pictures])
     known_here = int((~new).sum())
-    if not known_here:
-        return
-    console.print(
-        f"Warning: {known_here} of {counted(len(new), 'picture')} {were(known_here)} used in "
-        "training; "
-        "this score flatters the model.",
-        style="yellow",
-    )
-    if new.any():
-        rest = with_intervals(
-            np.asarray(labels)[new], probabilities[new], classifier.class_names, seed=run.seed
+    if known_here:
+        console.print(
+            f"Warning: {known_here} of {counted(len(new), 'picture')} {were(known_here)} used in "
+            "training; this score flatters the model.",
+            style="yellow",
         )
-        console.print(f"Without them: {headline(rest)}", markup=False, highlight=False)
+    return new
 
 
-def show(metrics: dict, console: Console) -> None:
-    """The headline, and a table with a row a class."""
-    told = f"{counted(metrics['n'], 'picture')}: {headline(metrics)}"
+def show(metrics: dict, target: Target, console: Console) -> None:
+    """The headline, and a table with a row a class or label."""
+    told = f"{counted(metrics['n'], 'picture')}: {target.headline(metrics)}"
     console.print(told, markup=False, highlight=False)
-    table = Table("class", "precision", "recall", "F1", "pictures")
-    for name, row in metrics["per_class"].items():
-        scores = ["-" if row[k] is None else f"{row[k]:.3f}" for k in ("precision", "recall", "f1")]
+    rows = metrics.get("per_class") or metrics.get("per_label")
+    if not rows:
+        return
+    table = Table("label" if target.kind == "labels" else "class", *SHOWN, "pictures")
+    for name, row in rows.items():
+        scores = ["-" if row[k.lower()] is None else f"{row[k.lower()]:.3f}" for k in SHOWN]
         table.add_row(name, *scores, str(row["support"]))
     console.print(table)

@@ -19,7 +19,7 @@ from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, plan, preflight
 from tlpipe.pipeline.shard import Shard
 from tlpipe.stages.head import boundaries_to_come
-from tlpipe.stages.inputs import open_manifest, open_network
+from tlpipe.stages.inputs import open_manifest, open_network, open_target
 from tlpipe.stages.registry import make_stages
 from tlpipe.stages.training import open_source
 from tlpipe.training.activations import Activations, Source
@@ -56,7 +56,7 @@ def fill(run: Run, shard: Shard) -> list[Filled]:
     _finish_stages_before_training(run)
     make_deterministic(run.seed)
     manifest = open_manifest(run)
-    whole, backbone = open_network(run, len(manifest.class_names))
+    whole, backbone = open_network(run, open_target(run, manifest))
     size = run.pipeline.stages["head"].batch_size
     parts = cut(whole, head_boundary(whole))
     source, views = open_source(run, parts, manifest, size, boundaries_to_come(run, backbone))

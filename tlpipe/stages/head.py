@@ -17,9 +17,11 @@ from tlpipe.stages.inputs import (
     BACKBONE,
     MANIFEST,
     PREPARE,
+    check_target,
     open_manifest,
     open_network,
     open_sampler,
+    open_target,
 )
 from tlpipe.stages.training import (
     check_devices,
@@ -46,7 +48,8 @@ class HeadStage(Stage):
     writes = step_files("head")
 
     def check(self, run: Run) -> None:
-        """Devices that are not there; a spatial pyramid finer than the feature map."""
+        """What does not fit the target; devices that are not there; a pyramid that is too fine."""
+        check_target(run, self.name)
         check_devices(run)
         if self.settings.pool == "spp":
             backbone = run.pipeline.stages["backbone"]
@@ -70,7 +73,8 @@ class HeadStage(Stage):
     def _train_on(self, devices: OneDevice, run: Run, settings: Head) -> str:
         make_deterministic(run.seed)
         manifest = open_manifest(run)
-        whole, backbone = open_network(run, len(manifest.class_names))
+        target = open_target(run, manifest)
+        whole, backbone = open_network(run, target)
         parts = cut(whole, head_boundary(whole))
         run.say("  trains: head; frozen: the whole backbone")
         pool = whole.get_layer("pool")
@@ -82,6 +86,7 @@ class HeadStage(Stage):
             self.name,
             parts,
             manifest,
+            target,
             settings,
             scales={},
             first_view=0,
@@ -89,7 +94,7 @@ class HeadStage(Stage):
             devices=devices,
         )
         facts = {"trained": ["head"], "batch_size": settings.batch_size}
-        return finish_step(run, self.name, progress, logits, facts)
+        return finish_step(run, self.name, progress, logits, target, facts)
 
     def _start_from_clusters(
         self,

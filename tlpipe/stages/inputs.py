@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import keras
 
 from tlpipe.backbones.build import Backbone, build
+from tlpipe.config.settings import Scan
 from tlpipe.data.augment import load as load_augmentation
+from tlpipe.data.folder import Listing
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import Pixels
 from tlpipe.data.sample import Sampler
+from tlpipe.data.source import has_named_labels, list_data, open_root
 from tlpipe.errors import ConfigError
 from tlpipe.pipeline.atomic import read_json
 from tlpipe.pipeline.run import Run
+from tlpipe.targets.registry import TARGETS, target_of
+from tlpipe.targets.target import Target
 from tlpipe.training.network import add_head
 
 MANIFEST = "manifest.csv"
@@ -21,15 +27,38 @@ BACKBONE = "backbone.json"
 PREPARE = "augmentation.json"
 
 
-def data_root(run: Run) -> Path:
-    """The folder of pictures. Raises ConfigError when none was given."""
+def data_of(run: Run) -> str:
+    """What names the pictures. Raises ConfigError when nothing was given."""
     data = run.pipeline.stages["scan"].data
     if data is None:
         raise ConfigError(
             "No pictures were named.",
-            todo="give the folder with --data DIR (one sub-folder a class)",
+            todo="give them with --data: a folder (one sub-folder a class), a CSV, or tfds:NAME",
         )
-    return Path(data)
+    return data
+
+
+def data_root(run: Run) -> Traversable:
+    """What the pictures' paths are relative to. Raises ConfigError when no data were given."""
+    return open_root(data_of(run))
+
+
+def classes_needed(settings: Scan) -> int:
+    """How many different labels there must be; 0 where a label is not one class."""
+    return 2 if settings.target == "class" else 0
+
+
+def listed(run: Run) -> Listing:
+    """The pictures that the run's data name, none of them read yet."""
+    settings = run.pipeline.stages["scan"]
+    return list_data(data_of(run), label=settings.label, least=classes_needed(settings))
+
+
+def listed_like(run: Run, data: str | Path) -> Listing:
+    """Other pictures, whose labels are read as those of the run; one class is enough."""
+    settings = run.pipeline.stages["scan"]
+    label = settings.label if has_named_labels(data) else None
+    return list_data(data, label=label, least=min(1, classes_needed(settings)))
 
 
 def pixels_of(run: Run) -> Pixels:
@@ -41,6 +70,17 @@ def pixels_of(run: Run) -> Pixels:
 def open_manifest(run: Run) -> Manifest:
     """The split the run was made with."""
     return Manifest.read(run.path(MANIFEST), root=data_root(run))
+
+
+def open_target(run: Run, manifest: Manifest) -> Target:
+    """What the manifest's labels are. Raises DataError for labels that the target can't take."""
+    settings = run.pipeline.stages["scan"]
+    return target_of(settings.target, manifest, settings.label or "number")
+
+
+def check_target(run: Run, step: str) -> None:
+    """Raises ConfigError for settings of a training step that don't fit the target."""
+    TARGETS[run.pipeline.stages["scan"].target].check(run.pipeline.stages[step], step)
 
 
 def open_backbone(run: Run, *, policy: str | None = None) -> Backbone:
@@ -58,11 +98,13 @@ def open_backbone(run: Run, *, policy: str | None = None) -> Backbone:
 
 
 def open_network(
-    run: Run, classes: int, *, policy: str | None = None
+    run: Run, target: Target, *, policy: str | None = None
 ) -> tuple[keras.Model, keras.Model]:
     """The whole network, image to logits, with an untrained head; and its backbone."""
     backbone = open_backbone(run, policy=policy).model
-    return add_head(backbone, classes, run.pipeline.stages["head"], seed=run.seed), backbone
+    settings = run.pipeline.stages["head"]
+    whole = add_head(backbone, target.outputs, settings, seed=run.seed, zero=target.starts_at_zero)
+    return whole, backbone
 
 
 def open_sampler(run: Run, manifest: Manifest) -> Sampler:

@@ -6,6 +6,7 @@ from tlpipe.config.settings import Pipeline
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.backbone import BackboneStage
 from tlpipe.stages.evaluate import EvaluateStage
+from tlpipe.stages.export import ExportStage
 from tlpipe.stages.head import HeadStage
 from tlpipe.stages.prepare import PrepareStage
 from tlpipe.stages.report import ReportStage
@@ -26,6 +27,7 @@ STAGES: dict[str, type[Stage]] = {
         SelectStage,
         EvaluateStage,
         ReportStage,
+        ExportStage,
     )
 }
 

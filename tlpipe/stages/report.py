@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tlpipe.audit import answer_plots
 from tlpipe.audit.card import model_card
 from tlpipe.audit.plots import confusion_matrix, learning_curves, reliability
 from tlpipe.data.manifest import Manifest
@@ -16,7 +17,7 @@ from tlpipe.pipeline.atomic import read_json, write_text, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.evaluate import METRICS, PREDICTIONS
-from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest
+from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_target
 from tlpipe.stages.scan import BAD, DUPLICATES, SCAN
 from tlpipe.stages.select import CHOICE, versions
 from tlpipe.stages.split import NOTES
@@ -25,9 +26,14 @@ from tlpipe.words import counted, were
 
 HISTORY = "history.csv"
 CURVES = "plots/learning_curves.svg"
-CONFUSION = "plots/confusion_matrix.svg"
-RELIABILITY = "plots/reliability.svg"
 CARD = "README.md"
+
+# What is drawn of the predictions.
+_PLOTS = {
+    "class": ("confusion matrix", "reliability"),
+    "labels": ("label scores", "reliability"),
+    "number": ("true and predicted", "errors"),
+}
 
 
 class ReportStage(Stage):
@@ -45,10 +51,10 @@ class ReportStage(Stage):
         METRICS,
         PREDICTIONS,
     )
-    writes = (HISTORY, CURVES, CONFUSION, RELIABILITY, CARD)
+    writes = (HISTORY, CURVES, CARD)
 
     def run(self, run: Run) -> str:
-        """Writes history.csv, three plots and README.md; names the set-aside files once more."""
+        """Writes history.csv, the plots and README.md; names the set-aside files once more."""
         head, unfrozen = read_json(run.path(HEAD_FACTS)), read_json(run.path(UNFROZEN_FACTS))
         choice, metrics = read_json(run.path(CHOICE)), read_json(run.path(METRICS))
         history = head["history"] + unfrozen["history"]
@@ -58,9 +64,8 @@ class ReportStage(Stage):
         write_text(run.path(CURVES), curves)
         part = metrics.get("test") or metrics["val"]
         manifest = open_manifest(run)
-        matrix = confusion_matrix(part["confusion"], manifest.class_names)
-        write_text(run.path(CONFUSION), matrix)
-        write_text(run.path(RELIABILITY), reliability(*_predictions(run, manifest)))
+        for title, plot in _plots(run, manifest, part).items():
+            write_text(run.path(_plot_file(title)), plot)
         write_text(run.path(CARD), model_card(card_facts(run, manifest)))
         bad = _rows(run, BAD)
         if bad:
@@ -76,17 +81,22 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
     backbone, choice = read_json(run.path(BACKBONE)), read_json(run.path(CHOICE))
     stages, notes = run.pipeline.stages, read_json(run.path(NOTES))
     counts: dict[str, Counter] = {}
+    target = open_target(run, manifest)
     for picture in manifest.pictures:
-        counts.setdefault(picture.split, Counter())[picture.label] += 1
+        column = picture.label if target.kind == "class" else "pictures"
+        counts.setdefault(picture.split, Counter())[column] += 1
+    metrics = read_json(run.path(METRICS))
     groups = {row["group"]: row for row in _rows(run, DUPLICATES)}.values()
     facts = {
         "name": run.folder.name,
-        "class_names": list(manifest.class_names),
+        "target": target.kind,
+        "class_names": list(target.names),
+        "headline": target.headline(metrics["test"]) if "test" in metrics else "",
         "date": time.strftime("%Y-%m-%d"),
         "run": str(run.folder),
         "input": {"size": backbone["size"], "resize": stages["prepare"].resize},
         "data": {
-            "root": str(manifest.root),
+            "root": run.pipeline.stages["scan"].data,
             "counts": {
                 part: dict(counts[part]) for part in ("train", "val", "test") if part in counts
             },
@@ -106,11 +116,10 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
             "pool": stages["head"].pool,
             "steps": _steps(run, backbone),
         },
-        "metrics": read_json(run.path(METRICS)),
+        "metrics": metrics,
         "plots": {
             "learning curves": CURVES,
-            "confusion matrix": CONFUSION,
-            "reliability": RELIABILITY,
+            **{title: _plot_file(title) for title in _PLOTS[target.kind]},
         },
         "provenance": {
             "seed": run.seed,
@@ -156,11 +165,31 @@ def _rows(run: Run, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _predictions(run: Run, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
-    names = list(manifest.class_names)
-    rows = _rows(run, PREDICTIONS)
-    labels = np.array([names.index(row["label"]) for row in rows])
-    return labels, np.array([[float(row[f"p:{name}"]) for name in names] for row in rows])
+def _plots(run: Run, manifest: Manifest, scores: dict) -> dict[str, str]:
+    """Title to SVG, of the predictions that ``scores`` are of."""
+    target, rows = open_target(run, manifest), _rows(run, PREDICTIONS)
+    truth = target.truth([row["label"] for row in rows])
+    if target.kind == "number":
+        answers = np.array([float(row["predicted"]) for row in rows])
+        drawn = (
+            answer_plots.truth_against_answers(truth, answers, target.names[0]),
+            answer_plots.errors(truth, answers),
+        )
+    else:
+        p = np.array([[float(row[f"p:{name}"]) for name in target.names] for row in rows])
+        if target.kind == "class":
+            matrix = confusion_matrix(scores["confusion"], target.names)
+            drawn = matrix, reliability(truth.argmax(axis=1), p)
+        else:
+            # Each answer of yes or no counts as one of two classes.
+            two = np.stack([1 - p.ravel(), p.ravel()], axis=1)
+            both = reliability(truth.ravel().astype(int), two)
+            drawn = answer_plots.label_scores(scores["per_label"]), both
+    return dict(zip(_PLOTS[target.kind], drawn, strict=True))
+
+
+def _plot_file(title: str) -> str:
+    return f"plots/{title.replace(' ', '_')}.svg"
 
 
 def _write_history(path, history: list[dict]) -> None:

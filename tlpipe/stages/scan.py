@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict
-from pathlib import Path
 
 from tlpipe.data.duplicates import find_duplicates
-from tlpipe.data.folder import list_folder
 from tlpipe.data.scan import scan
+from tlpipe.data.source import stamps
 from tlpipe.errors import DataError
 from tlpipe.pipeline.atomic import write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import data_root, pixels_of
+from tlpipe.stages.inputs import classes_needed, data_root, listed, pixels_of
+from tlpipe.targets.number import parse
+from tlpipe.targets.registry import label_names
 from tlpipe.words import counted
 
 SCAN = "stages/scan/scan.json"
@@ -28,12 +29,12 @@ class ScanStage(Stage):
     writes = (SCAN, BAD, DUPLICATES)
 
     def outside(self):
-        """Name, size and time of every file: a changed picture is scanned again."""
+        """Name, size and time of every file: what changed is scanned again."""
         if self.settings.data is None:
             return None
-        listing = list_folder(Path(self.settings.data))
-        stamps = [_stamp(listing.root, path) for path, _, _ in listing.files]
-        return stamps + [bad.path for bad in listing.set_aside]
+        return stamps(
+            self.settings.data, label=self.settings.label, least=classes_needed(self.settings)
+        )
 
     def key(self, seed: int, read_keys: dict[str, str]) -> str:
         """Nothing here is random."""
@@ -45,7 +46,7 @@ class ScanStage(Stage):
 
     def run(self, run: Run) -> str:
         """Decodes everything in parallel, then looks for duplicates."""
-        listing, pixels = list_folder(data_root(run)), pixels_of(run)
+        listing, pixels = listed(run), pixels_of(run)
         with run.progress("decoding") as advance:
             found = scan(listing, pixels=pixels, progress=advance)
         if not found.pictures:
@@ -94,24 +95,20 @@ class ScanStage(Stage):
             equal = counted(conflicts, "group of equal pictures", "groups of equal pictures")
             run.say(f"  different labels in {equal}: see {DUPLICATES}", style="yellow")
         return (
-            f"{counted(len(found.pictures), 'picture')} in {_classes(listing.class_names)}, "
+            f"{counted(len(found.pictures), 'picture')} {self._labels(listing.class_names)}, "
             f"{len(found.bad)} set aside, "
             f"{counted(len(groups), 'group of duplicates', 'groups of duplicates')}"
         )
 
-
-def _classes(names: list[str]) -> str:
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{counted(len(names), 'class')} ({shown})"
-
-
-def _stamp(root: Path, path: str) -> list:
-    try:
-        stat = (root / path).stat()
-    except OSError as error:
-        # A link that leads nowhere, say: the scan will name it.
-        return [path, error.errno, 0]
-    return [path, stat.st_size, stat.st_mtime_ns]
+    def _labels(self, found: list[str]) -> str:
+        if self.settings.target == "number":
+            numbers = sorted({parse(text) for text in found})
+            return f"with numbers from {numbers[0]:g} to {numbers[-1]:g}"
+        classes = self.settings.target == "class"
+        names = found if classes else label_names(found)
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        told = counted(len(names), "class" if classes else "label")
+        return f"{'in' if classes else 'with'} {told} ({shown})"
 
 
 def _write_rows(path, header, rows) -> None:

@@ -10,13 +10,18 @@ import numpy as np
 
 from tlpipe.artifact.model_file import Metadata, save
 from tlpipe.backbones.blocks import boundary
-from tlpipe.metrics.bootstrap import difference, verdict
-from tlpipe.metrics.scores import softmax
-from tlpipe.metrics.temperature import fit_temperature
+from tlpipe.metrics.bootstrap import verdict
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_network, pixels_of
+from tlpipe.stages.inputs import (
+    BACKBONE,
+    MANIFEST,
+    open_manifest,
+    open_network,
+    open_target,
+    pixels_of,
+)
 from tlpipe.stages.unfreeze import (
     HEAD_FACTS,
     HEAD_LOGITS,
@@ -25,8 +30,10 @@ from tlpipe.stages.unfreeze import (
     UNFROZEN_LOGITS,
     UNFROZEN_WEIGHTS,
 )
+from tlpipe.targets.registry import TARGETS
+from tlpipe.targets.target import Target
 from tlpipe.training.checkpoint import assign, load_weights
-from tlpipe.training.network import cut, head_boundary, with_probabilities
+from tlpipe.training.network import cut, head_boundary, with_answers
 
 MODEL = "model.keras"
 CHOICE = "stages/select/choice.json"
@@ -42,12 +49,18 @@ class SelectStage(Stage):
     reads = (MANIFEST, BACKBONE, HEAD_WEIGHTS, HEAD_FACTS, UNFROZEN_FACTS)
     writes = (MODEL, CHOICE)
 
+    def check(self, run: Run) -> None:
+        """A score that the target does not have."""
+        TARGETS[run.pipeline.stages["scan"].target].judge(self.settings.score)
+
     def run(self, run: Run) -> str:
         """Decides, assembles the float32 model and writes it."""
         manifest = open_manifest(run)
-        choice = self._choose(run, manifest)
+        target, rows = open_target(run, manifest), manifest.indices("val")
+        truth = target.truth([manifest.pictures[row].label for row in rows])
+        choice = self._choose(run, target, truth)
         facts = read_json(run.path(BACKBONE))
-        whole, backbone = open_network(run, len(manifest.class_names), policy="float32")
+        whole, backbone = open_network(run, target, policy="float32")
         if choice["kept"] == "head":
             tensor, weights = head_boundary(whole), HEAD_WEIGHTS
             logits = np.load(run.path(HEAD_LOGITS))
@@ -58,7 +71,8 @@ class SelectStage(Stage):
         assign(cut(whole, tensor).suffix.weights, load_weights(run.path(weights)))
         whole.trainable = True
         metadata = Metadata(
-            class_names=tuple(manifest.class_names),
+            target=target.kind,
+            class_names=target.names,
             size=facts["size"],
             resize=run.pipeline.stages["prepare"].resize,
             backbone=facts["name"],
@@ -67,23 +81,21 @@ class SelectStage(Stage):
             kept=choice["kept"],
             seed=run.seed,
             versions=versions(),
-            temperature=fit_temperature(manifest.labels[manifest.indices("val")], logits),
+            **target.fitted(truth, logits),
             **asdict(pixels_of(run)),
         )
         _set_findings_aside(run)
-        save(with_probabilities(whole), run.path(MODEL), metadata)
+        save(with_answers(whole, target.answer_layer()), run.path(MODEL), metadata)
         write_json(run.path(CHOICE), choice)
         return choice["sentence"]
 
-    def _choose(self, run: Run, manifest) -> dict:
+    def _choose(self, run: Run, target: Target, truth: np.ndarray) -> dict:
         if not read_json(run.path(UNFROZEN_FACTS))["trained"]:
             return {"kept": "head", "sentence": "the head-only model: nothing was unfrozen"}
-        labels = manifest.labels[manifest.indices("val")]
-        head = softmax(np.load(run.path(HEAD_LOGITS)))
-        unfrozen = softmax(np.load(run.path(UNFROZEN_LOGITS)))
-        score = self.settings.score
-        change = difference(labels, head, unfrozen, score, seed=run.seed)
-        found = verdict(change, higher_is_better=score != "log_loss")
+        head, unfrozen = np.load(run.path(HEAD_LOGITS)), np.load(run.path(UNFROZEN_LOGITS))
+        score = target.judge(self.settings.score)
+        change = target.difference(truth, head, unfrozen, score, seed=run.seed)
+        found = verdict(change, higher_is_better=score not in target.smaller)
         kept = {"better": "unfrozen", "worse": "head", "tie": self.settings.on_tie}[found]
         answer = {
             "better": "unfreezing helped: the unfrozen model is kept",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 from tlpipe.data.duplicates import DuplicateGroup
-from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.scan import Picture
 from tlpipe.data.split import check_listing, split
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import MANIFEST, data_root
+from tlpipe.stages.inputs import MANIFEST, data_root, listed
 from tlpipe.stages.scan import SCAN
+from tlpipe.targets.registry import check_labels, strata
 
 NOTES = "stages/split/notes.json"
 
@@ -27,8 +27,15 @@ class SplitStage(Stage):
 
     def check(self, run: Run) -> None:
         """A class with too few files, or a group pattern that matches none of them."""
-        files = list_folder(data_root(run)).files
-        check_listing(files, fractions=self._fractions, group_regex=self.settings.group)
+        files = listed(run).files
+        kind = run.pipeline.stages["scan"].target
+        check_labels(kind, files)
+        check_listing(
+            files,
+            fractions=self._fractions,
+            group_regex=self.settings.group,
+            strata=None if kind == "class" else strata(kind, [file.label for file in files]),
+        )
 
     def key(self, seed: int, read_keys: dict[str, str]) -> str:
         """The run's seed counts only where the split has none of its own."""
@@ -41,12 +48,15 @@ class SplitStage(Stage):
         """Deals the pictures and writes the manifest."""
         found = read_json(run.path(SCAN))
         settings = self.settings
+        pictures = [Picture(**row) for row in found["pictures"]]
+        kind = run.pipeline.stages["scan"].target
         result = split(
-            [Picture(**row) for row in found["pictures"]],
+            pictures,
             [DuplicateGroup(**row) for row in found["duplicates"]],
             fractions=self._fractions,
             seed=self._seed(run.seed),
             group_regex=settings.group,
+            strata=None if kind == "class" else strata(kind, [p.label for p in pictures]),
         )
         for note in result.notes:
             run.say(f"  {note}", style="yellow")

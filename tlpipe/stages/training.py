@@ -16,6 +16,7 @@ from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.pipeline.atomic import read_json, write_json, writing
 from tlpipe.pipeline.run import Run
 from tlpipe.stages.inputs import BACKBONE, open_sampler
+from tlpipe.targets.target import Target
 from tlpipe.training import cache, checkpoint
 from tlpipe.training.activations import Activations, Pictures, Source
 from tlpipe.training.bottleneck import verdict
@@ -23,7 +24,7 @@ from tlpipe.training.device import resolve
 from tlpipe.training.devices import ONE, OneDevice, device_names
 from tlpipe.training.fast import fast
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
-from tlpipe.training.loop import Task, predict_logits, steps_per_epoch, train
+from tlpipe.training.loop import Task, predict_logits, shown, steps_per_epoch, train
 from tlpipe.training.network import Cut
 from tlpipe.training.optimizer import build_optimizer
 
@@ -120,6 +121,7 @@ def finish_step(
     stage: str,
     progress: checkpoint.Progress,
     logits,
+    target: Target,
     facts: dict,
     *,
     paused: bool = False,
@@ -138,7 +140,7 @@ def finish_step(
     best = progress.history[progress.best_epoch - 1]
     return (
         f"best epoch {progress.best_epoch}: validation loss {best['val_loss']:.4f}, "
-        f"accuracy {best['val_accuracy']:.3f}"
+        f"{shown(target, best)}"
     )
 
 
@@ -147,6 +149,7 @@ def train_step(
     stage: str,
     cut: Cut,
     manifest: Manifest,
+    target: Target,
     settings: Training,
     *,
     scales: dict[str, float],
@@ -157,7 +160,7 @@ def train_step(
     """Trains the suffix of ``cut``, proves the rest unchanged, and predicts the validation part.
 
     Returns:
-        The progress with the best weights, and validation logits, float32 (n, classes).
+        The progress with the best weights, and validation logits, float32 (n, outputs).
     """
     if len(devices.names) > 1:
         run.say(f"  on {len(devices.names)} devices: {', '.join(devices.names)}")
@@ -168,9 +171,7 @@ def train_step(
     suffix = fast(cut.suffix)
     suffix.compile(
         optimizer=build_optimizer(settings, steps, scales=scales, policy=policy, devices=devices),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=settings.label_smoothing
-        ),
+        loss=target.loss(settings),
         jit_compile="auto",
     )
     before = fingerprint(frozen_weights(cut.whole))
@@ -179,10 +180,10 @@ def train_step(
         suffix=suffix,
         weights=cut.suffix.weights,
         source=source,
-        labels=manifest.labels,
+        target=target,
+        truth=target.truth([picture.label for picture in manifest.pictures]),
         train=rows,
         val=manifest.indices("val"),
-        classes=len(manifest.class_names),
         views=views,
         first_view=first_view,
         devices=devices,

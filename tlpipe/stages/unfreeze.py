@@ -11,8 +11,10 @@ from tlpipe.stages.inputs import (
     BACKBONE,
     MANIFEST,
     PREPARE,
+    check_target,
     open_manifest,
     open_network,
+    open_target,
 )
 from tlpipe.stages.training import (
     check_devices,
@@ -39,7 +41,8 @@ class UnfreezeStage(Stage):
     writes = (UNFROZEN_FACTS,)
 
     def check(self, run: Run) -> None:
-        """Devices that are not there, or can't do this."""
+        """What does not fit the target; devices that are not there, or can't do this."""
+        check_target(run, self.name)
         check_devices(run)
 
     def run(self, run: Run) -> str:
@@ -59,7 +62,8 @@ class UnfreezeStage(Stage):
     def _train_on(self, devices: OneDevice, run: Run, settings: UnfreezeSettings) -> str:
         make_deterministic(run.seed + 1)
         manifest = open_manifest(run)
-        whole, backbone = open_network(run, len(manifest.class_names))
+        target = open_target(run, manifest)
+        whole, backbone = open_network(run, target)
         assign(
             cut(whole, head_boundary(whole)).suffix.weights, load_weights(run.path(HEAD_WEIGHTS))
         )
@@ -74,6 +78,7 @@ class UnfreezeStage(Stage):
             self.name,
             parts,
             manifest,
+            target,
             settings,
             scales=block_scales(whole, blocks[len(where.frozen) :], settings.layer_decay),
             first_view=run.pipeline.stages["head"].epochs,
@@ -84,4 +89,4 @@ class UnfreezeStage(Stage):
             "batch_size": settings.batch_size,
         }
         paused = settings.pause is not None and settings.pause < settings.epochs
-        return finish_step(run, self.name, progress, logits, facts, paused=paused)
+        return finish_step(run, self.name, progress, logits, target, facts, paused=paused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,10 @@ from tlpipe.config.audit import Audit
 from tlpipe.stages.evaluation import open_checked_manifest, open_finished
 
 
-def validation_pictures(folder: str | Path, classifier: Classifier, console: Console) -> list[Path]:
-    """The files of the run's validation part; of many the choice that the audit makes.
+def validation_pictures(
+    folder: str | Path, classifier: Classifier, console: Console
+) -> list[Traversable]:
+    """The pictures of the run's validation part; of many the choice that the audit makes.
 
     Raises:
         RunError: not a finished run, or its manifest is not the model's.

@@ -14,7 +14,7 @@ import numpy as np
 from tlpipe.config.settings import Training
 from tlpipe.data.loader import epoch_order
 from tlpipe.errors import TrainingError
-from tlpipe.metrics.scores import accuracy, auc, log_loss, softmax
+from tlpipe.targets.target import Target
 from tlpipe.training import checkpoint
 from tlpipe.training.activations import Source
 from tlpipe.training.devices import ONE, OneDevice
@@ -29,9 +29,9 @@ class Task:
         suffix: the compiled part of the network that trains; activations to logits.
         weights: its variables in the order in which the best ones are kept.
         source: delivers what the suffix reads.
-        labels: int32 (n,), a class index for each row of the manifest.
+        target: what a label is.
+        truth: float32 (n, outputs), of each row of the manifest.
         train, val: rows of the manifest, int64.
-        classes: how many.
         views: augmented views a picture has; None for a new one every epoch.
         first_view: the number of the first epoch's view when every epoch has a new one.
         devices: where the suffix computes.
@@ -41,10 +41,10 @@ class Task:
     suffix: keras.Model
     weights: list[keras.Variable]
     source: Source
-    labels: np.ndarray
+    target: Target
+    truth: np.ndarray
     train: np.ndarray
     val: np.ndarray
-    classes: int
     views: int | None = None
     first_view: int = 0
     devices: OneDevice = ONE
@@ -62,7 +62,7 @@ def steps_per_epoch(pictures: int, batch_size: int) -> int:
 def predict_logits(
     suffix: keras.Model, source: Source, rows: np.ndarray, devices: OneDevice = ONE
 ) -> np.ndarray:
-    """Logits, float32 (n, classes), of the pictures in ``rows``, not augmented."""
+    """Logits, float32 (n, outputs), of the pictures in ``rows``, not augmented."""
     stream = source.stream(rows, None)
     return np.concatenate([np.asarray(devices.predict(suffix, values)) for values, _ in stream])
 
@@ -99,7 +99,7 @@ def train(
     progress = checkpoint.restore(file, suffix, optimizer)
     if progress.epoch:
         say(f"  resuming after epoch {progress.epoch}")
-    weights = class_weights(task.labels[task.train], task.classes) if settings.balance else None
+    weights = _weights(task) if settings.balance else None
     last = min(settings.epochs, until or settings.epochs)
     while progress.epoch < last and not _exhausted(progress, settings.patience):
         started = time.perf_counter()
@@ -122,7 +122,7 @@ def train(
         seconds = time.perf_counter() - started
         say(
             f"  {task.name} {epoch + 1}/{settings.epochs}: loss {loss:.4f}, "
-            f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f} "
+            f"val loss {row['val_loss']:.4f}, {shown(task.target, row)} "
             f"({seconds:.1f} s, {_pace(waited / seconds, task.source.meter.read - read)})"
         )
     if _exhausted(progress, settings.patience):
@@ -148,7 +148,16 @@ def _monitored(row: dict, monitor: str) -> float:
             cause="validation holds pictures of one class only",
             todo="use --set head.monitor=loss --set unfreeze.monitor=loss",
         )
-    return score
+    # Every other score that can be watched is better when it is larger.
+    return -score if monitor == "mae" else score
+
+
+def shown(target: Target, row: dict) -> str:
+    """The validation score of an epoch that people look at."""
+    name = target.watched[-1]
+    value = row[f"val_{name}"]
+    title = {"auc": "AUC", "mae": "absolute error"}.get(name, name)
+    return f"{title} undefined" if value is None else f"{title} {value:.3f}"
 
 
 def _exhausted(progress: checkpoint.Progress, patience: int) -> bool:
@@ -159,16 +168,12 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     """Mean loss, the learning rate in the middle, and seconds spent waiting for pictures."""
     order = epoch_order(task.train, seed=seed, epoch=epoch)
     steps = steps_per_epoch(len(order), settings.batch_size)
-    one_hot = np.eye(task.classes, dtype="float32")
+    aims = task.target.aims(task.truth)
     task.suffix.reset_metrics()
     total, rate, waited = 0.0, 0.0, task.source.meter.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
-        labels = task.labels[rows]
         loss = task.devices.train(
-            task.suffix,
-            values,
-            one_hot[labels],
-            None if weights is None else weights[labels],
+            task.suffix, values, aims[rows], None if weights is None else weights[rows]
         )
         if not math.isfinite(loss):
             raise TrainingError(
@@ -185,16 +190,12 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
 
 
 def _validate(task: Task) -> dict[str, float | None]:
-    probabilities = softmax(predict_logits(task.suffix, task.source, task.val, task.devices))
-    labels = task.labels[task.val]
-    return {
-        "val_loss": log_loss(labels, probabilities),
-        "val_accuracy": accuracy(labels, probabilities),
-        "val_auc": auc(labels, probabilities),
-    }
+    logits = predict_logits(task.suffix, task.source, task.val, task.devices)
+    return task.target.watch(task.truth[task.val], logits)
 
 
-def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Weight a class, float32 (classes,): n / (classes * count), so that their mean is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    return (len(labels) / (classes * np.maximum(counts, 1))).astype("float32")
+def _weights(task: Task) -> np.ndarray:
+    """What each row of the manifest weighs, float32 (n,); only training rows are asked for."""
+    found = np.ones(len(task.truth), "float32")
+    found[task.train] = task.target.weights(task.truth[task.train])
+    return found

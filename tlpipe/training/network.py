@@ -12,10 +12,11 @@ from tlpipe.heads import pooling
 
 def add_head(
     backbone: keras.Model,
-    classes: int,
+    outputs: int,
     settings: Head,
     *,
     seed: int,
+    zero: bool = False,
 ) -> keras.Model:
     """``backbone`` with a head on its last feature map: pooling, hidden layers, logits.
 
@@ -25,12 +26,13 @@ def add_head(
 
     Args:
         backbone: image, uint8 (b, h, w, 3), to feature map (b, h', w', c).
-        classes: how many logits come out; 2 or more.
+        outputs: how many logits come out.
         settings: pooling, hidden layers, dropout and penalties.
         seed: of the head's first weights and of the dropout.
+        zero: the weights of the last layer start at zero.
 
     Returns:
-        Image to logits, float32 (b, classes), whatever the precision of the backbone.
+        Image to logits, float32 (b, outputs), whatever the precision of the backbone.
 
     Raises:
         ConfigError: the feature map is too small for the levels of a spatial pyramid.
@@ -45,7 +47,7 @@ def add_head(
     penalty = None
     if settings.l1 or settings.l2:
         penalty = keras.regularizers.L1L2(settings.l1, settings.l2)
-    for i, units in enumerate([*settings.hidden, classes]):
+    for i, units in enumerate([*settings.hidden, outputs]):
         last = i == len(settings.hidden)
         name = "logits" if last else f"hidden{i + 1}"
         x = keras.layers.Dropout(
@@ -59,16 +61,17 @@ def add_head(
             name=name,
             dtype="float32",
             activation=None if last else "relu",
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed + i),
+            kernel_initializer="zeros"
+            if last and zero
+            else keras.initializers.GlorotUniform(seed=seed + i),
             kernel_regularizer=penalty,
         )(x)
     return keras.Model(backbone.input, x, name="tlpipe")
 
 
-def with_probabilities(model: keras.Model) -> keras.Model:
-    """Image to class probabilities, float32 (b, classes): the model that is saved."""
-    softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
-    return keras.Model(model.input, softmax(model.output), name=model.name)
+def with_answers(model: keras.Model, last: keras.layers.Layer) -> keras.Model:
+    """Image to what ``last`` makes of the logits, float32 (b, outputs): the model that is saved."""
+    return keras.Model(model.input, last(model.output), name=model.name)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
@@ -190,7 +189,7 @@ def _side(files: Sequence[Picture], pair: tuple[int, int]) -> int:
 def _thumbnail(manifest: Manifest, row: int, pixels: Pixels, side: int) -> np.ndarray:
     """Gray uint8 (side, side), squashed."""
     file = manifest.pictures[row]
-    path = Path(manifest.root) / file.path
+    path = manifest.root / file.path
     try:
         picture = pixels.decode(path.read_bytes(), coarsest(file.height, file.width, side))
     except (OSError, DecodeError) as error:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tlpipe.audit.given.table import Table, read
+from tlpipe.audit.given.places import find_places
 from tlpipe.data.manifest import Manifest
+from tlpipe.data.table import Table, read
 from tlpipe.errors import DataError
 
 # Numbers with more different values than this are cut in quarters: a year is not, an age is.
@@ -45,7 +46,7 @@ def read_columns(file: Path, manifest: Manifest) -> Columns:
             where=file,
             todo="add a column for what you know of the pictures, such as camera or place",
         )
-    places = table.places([picture.path for picture in manifest.pictures])
+    places = find_places(table, [picture.path for picture in manifest.pictures])
     lines: dict[int, int] = {}
     for number, place in enumerate(places):
         if place is None:

@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tlpipe.audit.evidence.statistics import each
-from tlpipe.audit.given.table import Row, Table, read
+from tlpipe.audit.given.places import find_places
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.resize import fit
 from tlpipe.data.scan import Picture
+from tlpipe.data.table import Row, Table, read
 from tlpipe.errors import DataError, nearest
 
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -187,7 +188,7 @@ def _boxes(file: Path, manifest: Manifest) -> Callable[[int, Picture], np.ndarra
                 todo=nearest(corner, names),
             )
     boxes: dict[int, list[tuple[slice, slice]]] = {}
-    places = table.places([picture.path for picture in manifest.pictures])
+    places = find_places(table, [picture.path for picture in manifest.pictures])
     for row, place in zip(table.rows, places, strict=True):
         if place is not None:
             box = _box(table, row, names, manifest.pictures[place])

@@ -1,17 +1,17 @@
-"""A table that the user has made: a CSV with a column ``path``, as spreadsheets write it."""
+"""A table of pictures that the user has made: a CSV with a column ``path``, as spreadsheets do."""
 
 from __future__ import annotations
 
 import csv
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlpipe.errors import DataError, nearest
 
-_PATH = "path"
+PATH = "path"
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,15 @@ class Table:
             return None
         return value if math.isfinite(value) else None
 
-    def places(self, paths: Sequence[str]) -> list[int | None]:
-        """For each row which of the pictures it is about; None where it is none of them.
+    def column(self, name: str) -> str | None:
+        """The column of this name, upper or lower case; as it is written, or None."""
+        if name in self.columns:
+            return name
+        return next((c for c in self.columns if c.lower() == name.lower()), None)
 
-        Args:
-            paths: of the pictures, relative to the data folder.
-
-        Raises:
-            DataError: no row is about any of them.
-        """
-        exact = {path: place for place, path in enumerate(paths)}
-        loose = {_plain(path): place for place, path in enumerate(paths)}
-        found = [exact.get(row.path, loose.get(_plain(row.path))) for row in self.rows]
-        if all(place is None for place in found):
-            shown = f"its first path is '{self.rows[0].path}'" if self.rows else "it has no rows"
-            raise DataError(
-                f"'{self.file}' names none of the pictures of this run.",
-                where=self.file,
-                cause=shown,
-                todo=f"write paths as in manifest.csv, for example '{paths[0]}'",
-            )
-        return found
+    def where(self, row: Row) -> str:
+        """A row's place, to be named in a message."""
+        return f"{self.file}, line {row.line}"
 
 
 def read(file: Path) -> Table:
@@ -93,7 +81,10 @@ def read(file: Path) -> Table:
             numbered = [(lines.line_num, [cell.strip() for cell in line]) for line in lines]
     except OSError as error:
         raise DataError(
-            f"The table '{file}' can't be read.", where=file, cause=error.strerror
+            f"The table '{file}' can't be read.",
+            where=file.absolute(),
+            cause=error.strerror,
+            todo="check the path, and that you may read the file",
         ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
@@ -104,7 +95,11 @@ def read(file: Path) -> Table:
         ) from None
     numbered = [(number, line) for number, line in numbered if any(line)]
     if not numbered:
-        raise DataError(f"The table '{file}' is empty.", where=file)
+        raise DataError(
+            f"The table '{file}' is empty.",
+            where=file,
+            todo="give it a first line with the columns' names, and a line a picture",
+        )
     names, at = _heading(file, numbered[0][1])
     # A spreadsheet may leave columns without a name at the end.
     columns = tuple(name for i, name in enumerate(names) if name and i != at)
@@ -114,6 +109,8 @@ def read(file: Path) -> Table:
             raise DataError(
                 f"A line of '{file}' has {len(line)} cells, and there are {len(names)} columns.",
                 where=f"{file}, line {number}",
+                cause=f"it reads {delimiter.join(line)}"[:300],
+                todo="mend the line; put a text that holds the divider between double quotes",
             )
         cells = dict(zip(names, line, strict=True))
         rows.append(Row(number, line[at], {name: cells[name] for name in columns}))
@@ -122,20 +119,36 @@ def read(file: Path) -> Table:
 
 def _heading(file: Path, names: list[str]) -> tuple[list[str], int]:
     """The columns' names, and which of them is the path."""
+    lower = [name.lower() for name in names]
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise DataError(f"'{file}' has two columns '{twice[0]}'.", where=f"{file}, line 1")
-    lower = [name.lower() for name in names]
-    if _PATH not in lower:
         raise DataError(
-            f"'{file}' has no column 'path'.",
+            f"'{file}' has two columns '{twice[0]}'.",
             where=f"{file}, line 1",
-            cause=f"its columns are {', '.join(names)}"[:300],
-            todo=nearest(_PATH, lower),
+            todo="rename one of them, or take it away",
         )
-    return names, lower.index(_PATH)
+    if PATH not in lower:
+        raise no_column(file, PATH, names)
+    return names, lower.index(PATH)
 
 
-def _plain(path: str) -> str:
-    """As a Windows or a Mac program may have changed it on the way."""
-    return unicodedata.normalize("NFC", path.replace("\\", "/")).removeprefix("./")
+def no_column(file: Path, wanted: str, names: Iterable[str], *, todo: str = "") -> DataError:
+    """That a column is missing: names those there are, and the nearest; ``todo`` follows."""
+    names = [name for name in names if name]
+    return DataError(
+        f"'{file}' has no column '{wanted}'.",
+        where=f"{file}, line 1",
+        cause=f"its columns are {', '.join(names)}"[:300],
+        todo=nearest(wanted, [name.lower() for name in names]) + todo,
+    )
+
+
+def composed(path: str) -> str:
+    """The path with what a Windows or a Mac program may have changed put back."""
+    return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def spellings(path: str) -> Iterable[str]:
+    """The path as it is written, and as it may have been before such a program."""
+    slashes = path.replace("\\", "/")
+    return dict.fromkeys((path, slashes, composed(path), unicodedata.normalize("NFD", slashes)))

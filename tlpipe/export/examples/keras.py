@@ -1,0 +1,24 @@
+"""Labels of pictures: python use.py PICTURE...    (pip install keras tensorflow pillow)"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+
+about = json.loads(Path(__file__).with_name("about.json").read_text("utf-8"))
+size, channels = about["size"], about["channels"]
+if about["own_layers"]:
+    import tlpipe.artifact.model_file  # noqa: F401  Keras can only load layers it was told of.
+model = keras.saving.load_model(Path(__file__).with_name("model.keras"), compile=False)
+fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
+for path in sys.argv[1:]:
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
+    picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
+    pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
+    answers = np.asarray(model.predict_on_batch(pixels))
+    ranked = sorted(zip(answers[0].tolist(), about["class_names"], strict=True), reverse=True)
+    for answer, name in ranked[:3]:
+        print(path, name, f"{answer:.4f}")

@@ -1,0 +1,82 @@
+"""LiteRT (once TensorFlow Lite): one file, for phones and small devices."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from tlpipe.data.cores import usable_cores
+from tlpipe.export.original import Original
+from tlpipe.export.signature import signature
+from tlpipe.export.written import ABOUT, LABELS
+
+MODEL = "model.tflite"
+
+
+def write(
+    original: Original,
+    folder: Path,
+    about: dict,
+    quantize: str | None,
+    calibration: np.ndarray | None,
+) -> None:
+    """Writes ``model.tflite``.
+
+    Labels and ``about.json`` are associated files, as the format's metadata has them: a zip file
+    that follows the network, so that ``unzip`` shows them.
+    """
+    path = folder / MODEL
+    original.model.export(
+        path,
+        format="litert",
+        verbose=False,
+        input_signature=signature(original.model),
+        # Variables would keep the weights from being folded and quantized.
+        experimental_enable_resource_variables=False,
+        **_how(quantize, calibration),
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in (LABELS, ABOUT):
+            archive.write(folder / name, name)
+
+
+def opened(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The export as a function of uint8 pictures."""
+    interpreter = Interpreter(str(folder / MODEL), num_threads=usable_cores())
+    taken = interpreter.get_input_details()[0]["index"]
+    given = interpreter.get_output_details()[0]["index"]
+    ready: tuple[int, ...] = ()
+
+    def run(pictures: np.ndarray) -> np.ndarray:
+        nonlocal ready
+        if pictures.shape != ready:
+            interpreter.resize_tensor_input(taken, pictures.shape, strict=True)
+            interpreter.allocate_tensors()
+            ready = pictures.shape
+        interpreter.set_tensor(taken, pictures)
+        interpreter.invoke()
+        return interpreter.get_tensor(given)
+
+    return run
+
+
+def _how(quantize: str | None, calibration: np.ndarray | None) -> dict[str, Any]:
+    """The converter's options. Without TensorFlow's own operators, which the runtime lacks."""
+    operators = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantize is None:
+        return {"target_spec": {"supported_ops": operators}}
+    small = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if quantize == "dynamic":
+        return {**small, "target_spec": {"supported_ops": operators}}
+    operators.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
+    return {
+        **small,
+        "target_spec": {"supported_ops": operators},
+        "representative_dataset": lambda: ([picture[None]] for picture in calibration),
+    }
