@@ -53,7 +53,7 @@ def broken(small, tmp_path_factory):
 
 def test_the_mended_table_is_clean_and_the_originals_are_as_they_were(broken, tmp_path):
     before = state(broken)
-    mended = mend(checked(broken), tmp_path / "deep" / "mended")
+    mended = mend(checked(broken).subject, tmp_path / "deep" / "mended")
     assert state(broken) == before
     assert sorted(p.name for p in mended.table.parent.iterdir()) == ["labels.csv", "left_out.csv"]
 
@@ -73,7 +73,7 @@ def test_the_mended_table_is_clean_and_the_originals_are_as_they_were(broken, tm
 
 
 def test_what_is_left_out_has_its_cause(broken, tmp_path):
-    mended = mend(checked(broken), tmp_path)
+    mended = mend(checked(broken).subject, tmp_path)
     left = {path.rsplit("/", 1)[-1]: row for path, row in rows(tmp_path / "left_out.csv").items()}
     assert left["bomb.png"]["label"] == "defective"
     assert all(words in left[name]["cause"] for name, (_, words) in bad_files().items())
@@ -102,7 +102,7 @@ def test_of_copies_in_several_parts_the_tested_one_stays(small, tmp_path):
     put(root, "test/functional/coffee.png", encoded(coffee, "PNG"))
     put(root, "train/functional/cat.png", encoded(cat, "PNG"))
     put(root, "val/functional/cat.jpg", copy_of(cat, "q50.jpg"))
-    mended = mend(checked(root), tmp_path / "mended")
+    mended = mend(checked(root).subject, tmp_path / "mended")
     kept = rows(mended.table)
     names = {path.removeprefix("../data/") for path in kept}
     assert {"test/functional/coffee.png", "val/functional/cat.jpg"} <= names
@@ -118,7 +118,7 @@ def test_groups_of_the_expression_are_kept(small, tmp_path):
             put(root, f"{label}/panel{i // 2}_{file.name}", file.read_bytes())
     image = opened(next((root / "functional").glob("panel0_*")))
     put(root, "functional/panel3_copy.jpg", copy_of(image, "q50.jpg"))
-    mended = mend(checked(root, "split.group=(panel[0-9])_"), tmp_path / "mended")
+    mended = mend(checked(root, "split.group=(panel[0-9])_").subject, tmp_path / "mended")
     groups = {row["group"] for row in rows(mended.table).values()}
     assert groups == {"panel0+panel3", "panel1", "panel2"}, "a copy joins two panels"
     assert facts(checked(mended.table), "parts")["groups"]["panel0+panel3"] == 9

@@ -4,9 +4,14 @@ import csv
 
 import pytest
 
-from tests.check.looking import checked, facts, found, opened
+from tests.check.looking import checked as check
+from tests.check.looking import facts, found, opened
 from tests.data.odd_files import encoded, put
 from tlpipe.check.labels import meaning
+
+
+def checked(data, target):
+    return check(data, target, "scan.duplicates=false")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
     [
         (("finetune", "--data", "nowhere"), ["There is no folder", "nowhere", "--data"]),
         (("finetune", "--data", "{file}"), ["is a file"]),
+        (("finetune", "--data", "{file}.csv"), ["no file", "file.csv", "--data"]),
+        (("finetune", "--data", "tfds:not_there"), ["'not_there' of TFDS is not prepared"]),
+        (("finetune", "--data", "{data}", "--label", "x"), ["the sub-folder is the label"]),
         (("finetune", "--data", "{empty}"), ["no class sub-folders", "1.jpg"]),
         (("finetune", "--data", "{data}", "--backbone", "resnet5"), ["did you mean 'resnet50'?"]),
         (("finetune", "--data", "{data}", "--unfreeze", "blok6"), ["blok6", "'block6'"]),

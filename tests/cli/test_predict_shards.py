@@ -237,3 +237,29 @@ def test_shares_are_contiguous_complete_and_equal(count, of):
 def test_a_share_that_is_none_is_a_clear_error():
     with pytest.raises(ConfigError, match="no shard 3/2"):
         Shard(3, 2)
+
+
+def test_a_cluster_needs_to_be_told_what_to_do(call, place):
+    for more in (("--engine", "ray"), ("--shards", 4), ("--engine", "ray", "--shards", 4)):
+        code, _, aside = call("predict", "model.keras", "pictures", *more)
+        assert code == 2
+        assert "all of --engine ray, --shards N and --out FILE.csv" in aside
+
+
+def test_a_ray_cluster_makes_the_bytes_of_one_call(call, place):
+    pytest.importorskip("ray", reason="Ray is an extra of half a gigabyte: pip install tlpipe[ray]")
+    asked = ["predict", "model.keras", "pictures", "--batch-size", 3, "--out"]
+    assert call(*asked, "whole.csv")[0] == 0
+    # One is there, one is half-written: only the others are made.
+    assert call(*asked, "p.csv", "--shard", "2/3")[0] == 0
+    before = (place / "p.shard-2-of-3.csv").stat().st_mtime_ns
+    (place / "p.shard-3-of-3.csv").write_bytes(b"path,")
+    code, _, aside = call(*asked, "p.csv", "--engine", "ray", "--shards", 3)
+    assert code == 0, aside
+    assert "12 rows written to p.csv" in aside
+    assert (place / "p.csv").read_bytes() == (place / "whole.csv").read_bytes()
+    assert (place / "p.shard-2-of-3.csv").stat().st_mtime_ns == before
+    (place / "model.keras").write_bytes(b"no model")
+    code, _, aside = call(*asked, "p.csv", "--engine", "ray", "--shards", 3)
+    assert code == 2
+    assert "was not made by tlpipe" in aside

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import few
+from tlpipe.config.load import FINETUNE, override, validate
+from tlpipe.config.runs import check_folder
 from tlpipe.config.source import is_table, is_tfds, name_of, whole
 from tlpipe.data.folder import BadFile
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.scan import scan
 from tlpipe.data.source import has_named_labels, list_data, open_root, stamps
 from tlpipe.data.split import check_listing, split
-from tlpipe.errors import ConfigError, DataError
+from tlpipe.errors import ConfigError, DataError, RunError
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,9 @@ def test_a_run_s_manifest_is_read_with_its_splits_groups_and_pictures(cells, tmp
     ]
     assert split(scan(listing).pictures, [], seed=7).pictures == pictures
     assert not has_named_labels(run / "manifest.csv")
+    (run / "config.yaml").write_text(f"stages: {{scan: {{data: '{run}/manifest.csv'}}}}")
+    with pytest.raises(DataError, match="those of this very file"):
+        list_data(run / "manifest.csv")
     # Without the run it is a table like others.
     (run / "config.yaml").unlink()
     with pytest.raises(DataError, match="None of the 12 pictures"):
@@ -238,6 +243,15 @@ def test_names_and_whole_paths(tmp_path, monkeypatch):
     assert whole("tfds:./there") == f"tfds:{tmp_path / 'there'}"
     found = [name_of(n) for n in ("a/labels.csv", "a/birds.csv", "tfds:mnist/x:1.0.0", "a/b/")]
     assert found == ["a", "birds", "mnist", "b"]
+
+
+def test_a_run_does_not_write_over_the_manifest_that_it_reads(tmp_path):
+    run = tmp_path / "run"
+    (run / "stages").mkdir(parents=True)
+    pipeline = validate(override(FINETUNE, [f"scan.data={run / 'manifest.csv'}"]))
+    with pytest.raises(RunError, match="holds the manifest that is read"):
+        check_folder(run, pipeline)
+    check_folder(tmp_path / "other", pipeline)
 
 
 def test_tables_of_the_demo_hold_all_that_is_known(tmp_path):

@@ -58,16 +58,18 @@ class Job:
     batch_size: int = 32
     calibrated: bool = False
 
-    def command(self, shard: Shard) -> str:
-        """What to type for one share."""
+    def words(self, shard: Shard) -> list[str]:
+        """What follows ``tlpipe`` in the command that makes one share."""
         options = ["--format", self.format, "--out", str(self.out)]
         if self.batch_size != Job.batch_size:
             options += ["--batch-size", str(self.batch_size)]
         if self.calibrated:
             options.append("--calibrated")
-        return shlex.join(
-            ["tlpipe", "predict", self.run, *self.pictures, *options, "--shard", str(shard)]
-        )
+        return ["predict", self.run, *self.pictures, *options, "--shard", str(shard)]
+
+    def command(self, shard: Shard) -> str:
+        """What to type for one share."""
+        return shlex.join(["tlpipe", *self.words(shard)])
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ tlpipe export RUN --to litert --quantize int8
 
 tlpipe export RUN --to onnx,litert --quantize none,float16,dynamic,int8 --out exports/
 
-Formats: savedmodel, onnx (float16), litert (dynamic, int8), keras; in brackets what --quantize has.
+Formats: savedmodel, onnx, litert, keras. With --quantize: onnx float16, litert dynamic and int8.
 
-Every export takes RGB pictures as uint8 (n, size, size, 3) and gives probabilities. It is run in its
-own runtime on pictures of the test part, and refused when it disagrees with the model.
+Every export takes RGB pictures as uint8 (n, size, size, 3) and gives probabilities. It is run in
+its own runtime on pictures of the test part, and refused when it disagrees with the model.
 """
 
 

@@ -35,6 +35,8 @@ tlpipe predict RUN millions/ --out predictions.csv --shard 3/16
 
 tlpipe predict RUN millions/ --out predictions.csv --merge 16
 
+tlpipe predict RUN millions/ --out predictions.csv --engine ray --address auto --shards 16
+
 tlpipe predict RUN street.jpg --dense --size 640 --output-stride 16
 """
 
@@ -74,6 +76,13 @@ def predict(
     merge: Annotated[
         int | None, Option(min=1, help="Put so many finished shards together as --out.")
     ] = None,
+    engine: Annotated[
+        str | None, Option(help="ray: --shards of the pictures at a time on a Ray cluster.")
+    ] = None,
+    shards: Annotated[int | None, Option(min=1, help="With --engine ray: how many.")] = None,
+    address: Annotated[
+        str | None, Option(help="With --engine ray: the cluster. \\[default: a new one]")
+    ] = None,
     dense: Annotated[
         bool, Option("--dense", help="A map of scores over the larger picture, in one pass.")
     ] = False,
@@ -98,6 +107,8 @@ def predict(
     if out is not None:
         _check_writable(out)
     kind = format or _format_of(out)
+    if engine or shards or address:
+        return _on_ray(run, pictures, kind, out, batch_size, calibrated, engine, shards, address)
     if kind is not Format.table:
         return predict_rows(
             run, pictures, kind.value, out, batch_size, calibrated, shard=shard, of=merge
@@ -108,6 +119,23 @@ def predict(
             todo="add --out predictions.csv, or a name that ends in .jsonl",
         )
     _predict_table(run, pictures, out, batch_size, calibrated)
+
+
+def _on_ray(run, pictures, kind, out, batch_size, calibrated, engine, shards, address) -> None:
+    """Shards as tasks of a Ray cluster, and then the file that they make together."""
+    if engine != "ray" or shards is None or out is None or kind is Format.table:
+        raise ConfigError(
+            "A cluster needs all of --engine ray, --shards N and --out FILE.csv (or .jsonl).",
+            todo="for one machine leave out --engine, --shards and --address",
+        )
+    from tlpipe.artifact.ray_shards import predict_on_ray
+    from tlpipe.artifact.shards import Job
+
+    job = Job(run, tuple(pictures), out, kind.value, batch_size, calibrated)
+    with progress_bar() as advance:
+        tally = predict_on_ray(job, shards, address, advance)
+    typer.echo(f"{counted(tally.rows, 'row')} written to {out}", err=True)
+    name_bad(tally.first_bad, tally.bad, tally.rows)
 
 
 def _format_of(out: Path | None) -> Format:

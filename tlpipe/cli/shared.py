@@ -20,7 +20,8 @@ Data = Annotated[
     Option(help="Folder with one sub-folder a class, a CSV (path,label), or tfds:NAME."),
 ]
 Label = Annotated[
-    str | None, Option(help="Column of the CSV that holds the label. \\[default: label]")
+    str | None,
+    Option(help="CSV's column, or TFDS' feature, with the label. \\[default: label]"),
 ]
 DryRun = Annotated[
     bool, Option("--dry-run", help="Say what would run, try one real step, estimate the cost.")

@@ -50,8 +50,14 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
 
 
 def check_outside(folder: Path, pipeline: Pipeline) -> None:
-    """Raises RunError where results would lie among the pictures."""
+    """Raises RunError where results would lie among the pictures, or on what is read."""
     data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
+    if data and Path(data).resolve() == (folder / "manifest.csv").resolve():
+        raise RunError(
+            f"The folder '{folder}' holds the manifest that is read.",
+            cause="the run would write its own over it",
+            todo="choose another folder with --out",
+        )
     if data and folder.resolve().is_relative_to(Path(data).resolve()):
         raise RunError(
             f"The folder '{folder}' lies in the folder of pictures.",

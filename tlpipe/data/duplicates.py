@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import cv2
 import numpy as np
@@ -79,7 +79,7 @@ class UnionFind:
 
 
 def find_duplicates(
-    root: Path,
+    root: Traversable,
     pictures: Sequence[Picture],
     *,
     near: bool = True,
@@ -93,7 +93,7 @@ def find_duplicates(
     """Find groups of exact and near duplicates.
 
     Args:
-        root: the data folder.
+        root: what the paths are relative to.
         pictures: what the scan found; the order of the groups and members follows it.
         near: also look for near duplicates, by pixels.
         kind: how the files' bytes become pixels.
@@ -200,7 +200,7 @@ def _lowered(found: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, 
 
 
 def _confirmed(
-    root: Path,
+    root: Traversable,
     pictures: Sequence[Picture],
     kind: Pixels,
     pairs: np.ndarray,
@@ -234,7 +234,7 @@ def _confirmed(
                 del thumbnails[i]
 
 
-def _thumbnail(root: Path, picture: Picture, kind: Pixels) -> np.ndarray:
+def _thumbnail(root: Traversable, picture: Picture, kind: Pixels) -> np.ndarray:
     path = root / picture.path
     try:
         # The scan has looked for damage; here speed matters.

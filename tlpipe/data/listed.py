@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
 from tlpipe.config.load import read_yaml
+from tlpipe.config.source import is_tfds
 from tlpipe.data.folder import PART_NAMES, BadFile, Found, Listing, natural_key, unsupported
 from tlpipe.data.manifest import COLUMNS
 from tlpipe.data.table import Row, Table, no_column, read, spellings
@@ -75,6 +76,7 @@ def origin(file: Path) -> str | None:
 
     Raises:
         ConfigError: the config.yaml beside it is not one.
+        DataError: it names the manifest itself.
     """
     config = file.parent / "config.yaml"
     if not config.is_file() or not is_manifest(file):
@@ -82,7 +84,15 @@ def origin(file: Path) -> str | None:
     stages = read_yaml(config, "config.yaml of a run").get("stages")
     scan = stages.get("scan") if isinstance(stages, dict) else None
     data = scan.get("data") if isinstance(scan, dict) else None
-    return data if isinstance(data, str) else None
+    if not isinstance(data, str):
+        return None
+    if not is_tfds(data) and Path(data).resolve() == file.resolve():
+        raise DataError(
+            f"'{config}' says that the pictures of '{file}' are those of this very file.",
+            where=config,
+            todo="write the folder of the pictures there, as stages: scan: data",
+        )
+    return data
 
 
 def is_manifest(file: Path) -> bool:

@@ -48,7 +48,7 @@ def split(
     class of most of its pictures) is divided by ``fractions``, within rounding where its components
     are small. Equal arguments give an equal result, whatever the order of ``pictures``.
 
-    Parts that the folders give are kept; those that are missing are carved out of train. A picture
+    Parts that the data give are kept; those that are missing are carved out of train. A picture
     of train that is a duplicate of one given to val or test is set aside.
 
     Args:
@@ -73,7 +73,7 @@ def split(
         raise DataError(
             f"{counted(len(labels), 'class')} with whole pictures: {', '.join(labels) or 'none'}; "
             "at least 2 are needed.",
-            todo="add a folder of pictures for another class",
+            todo="add pictures of another class",
         )
     notes: list[str] = []
     names = _group_names(pictures, group_regex, notes)
@@ -84,7 +84,7 @@ def split(
     wanted = dict(zip(PARTS, fractions, strict=True))
     missing = [part for part in PARTS[1:] if part not in given and wanted[part] > 0]
     if given and missing:
-        notes.append(f"the folders give no {' and no '.join(missing)} part: made out of train")
+        notes.append(f"the data give no {' and no '.join(missing)} part: made out of train")
     shares = {part: wanted[part] for part in ("train", *missing)}
     shares = {part: share / sum(shares.values()) for part, share in shares.items()}
 
@@ -289,7 +289,7 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
     if not count:
         return DataError(
             f"The class {label!r} has no picture to train on.",
-            cause="the folders give it to val or test only",
+            cause="the data give it to val or test only",
             todo="add pictures of this class to train, or remove it from the other parts",
         )
     alone = found == count
@@ -298,7 +298,7 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
         + ("" if alone else f" in {counted(found, 'group')} of its own")
         + f", and {needed} are needed, one for each of the {needed} parts to make.",
         cause=None if alone else "duplicates and pictures of one group stay together",
-        todo="add pictures of this class, or remove its folder",
+        todo="add pictures of this class, or leave it out",
     )
 
 

@@ -64,7 +64,7 @@ class Records(Traversable):
             where=self.folder,
             cause=f"pictures are read in any order, which takes {_FORMAT}",
             todo=f"tfds convert_format --dataset_version_dir={self.folder} "
-            f"--out_file_format={_FORMAT} (TFDS wants `pip install apache-beam` for that)",
+            f"--out_file_format={_FORMAT} (it needs apache-beam and mlcroissant)",
         )
 
     def _source(self, split: str) -> Sequence[bytes]:

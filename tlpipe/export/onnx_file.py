@@ -66,12 +66,15 @@ def _name_output(graph: onnx.GraphProto, name: str) -> None:
 
 
 def _half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights and arithmetic in float16; input, output and the softmax stay as they are."""
+    """Weights and arithmetic in float16; input and output stay as they are."""
     path = list(sys.path)
-    # It is kept up with the runtime; onnxconverter-common's elder is not.
-    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+    # The runtime's own; that of onnxconverter-common, from which it comes, is looked after less.
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
-    # Importing it adds a folder with modules of common names.
+    # Importing them adds a folder with modules of common names.
     sys.path[:] = path
-    kept = [*DEFAULT_OP_BLOCK_LIST, "Softmax"]
-    return convert_float_to_float16(model, keep_io_types=True, op_block_list=kept)
+    model = convert_float_to_float16(model, keep_io_types=True)
+    # Its casts stand at the end, whoever needs them.
+    OnnxModel.graph_topological_sort(model.graph, is_deterministic=True)
+    return model

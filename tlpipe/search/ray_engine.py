@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from tlpipe.errors import ConfigError, one_line
+from tlpipe.errors import one_line
+from tlpipe.pipeline.ray_cluster import connect
 from tlpipe.search.process import run_in_process
 from tlpipe.search.trial import Result, Spec
 
@@ -25,21 +26,7 @@ class Ray:
     """
 
     def __init__(self, address: str | None, cores: int = 1):
-        try:
-            import ray
-        except ImportError:
-            raise ConfigError(
-                "Ray is not installed.", todo="pip install 'tlpipe[ray]', or use --engine local"
-            ) from None
-        self._ray = ray
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, ValueError) as error:
-            raise ConfigError(
-                f"There is no Ray cluster at '{address}'.",
-                cause=str(error).splitlines()[0],
-                todo="start one with `ray start --head`, then use --address auto",
-            ) from None
+        self._ray = ray = connect(address)
         task = ray.remote(run_in_process)
         self._task = task.options(
             num_cpus=cores, scheduling_strategy="SPREAD", max_retries=3, retry_exceptions=False

@@ -51,9 +51,9 @@ class ScanStage(Stage):
             found = scan(listing, pixels=pixels, progress=advance)
         if not found.pictures:
             raise DataError(
-                f"Of {counted(len(found.bad), 'file')} in '{listing.root}' none can be read.",
+                f"Of {counted(len(found.bad), 'picture')} in '{listing.root}' none can be read.",
                 cause=f"{found.bad[0].path}: {found.bad[0].cause}",
-                todo="mend or replace the files, or name another folder with --data",
+                todo="mend or replace the files, or name other data with --data",
             )
         near = self.settings.duplicates
         notes: list[str] = []
