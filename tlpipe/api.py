@@ -8,9 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from tlpipe.artifact.classifier import Classifier, load
+from tlpipe.backend import several_processes
 from tlpipe.config.load import FINETUNE, override, read_yaml, validate
 from tlpipe.config.runs import check_folder, default_folder
 from tlpipe.config.source import whole
+from tlpipe.errors import ConfigError
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute, preflight
 from tlpipe.stages.announce import announce
@@ -75,6 +77,10 @@ def execute_run(run: Run) -> Run:
     announce(run)
     execute(run, stages)
     run.say(f"Done. Everything is in {run.folder}; start with {run.path('README.md')}")
+    if several_processes():
+        from tlpipe.training.processes import leave
+
+        leave(run.folder)
     return run
 
 
@@ -91,7 +97,15 @@ def open_run(
     pipeline = validate(_with_whole_path(override(raw, assignments)), where=where)
     folder = Path(out) if out is not None else default_folder(pipeline)
     check_folder(folder, pipeline)
-    return Run(folder, pipeline, console)
+    if not several_processes():
+        return Run(folder, pipeline, console)
+    from tlpipe.training.processes import is_first, own_place
+
+    if out is None:
+        raise ConfigError(
+            "Several processes need one run folder.", todo="name it with --out, where all see it"
+        )
+    return Run(own_place(folder), pipeline, console if is_first() else Console(quiet=True))
 
 
 def _with_whole_path(raw: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,16 @@ def test_groups_of_the_expression_are_kept(small, tmp_path):
     assert facts(checked(mended.table), "parts")["groups"]["panel0+panel3"] == 9
 
 
+def test_records_are_checked_and_can_not_be_fixed(tfds_cells, tmp_path):
+    data = f"tfds:{tfds_cells}"
+    result = checked(data, "scan.duplicates=false")
+    assert {"files.fine", "classes.balance", "duplicates.none"} <= found(result).keys()
+    assert result.subject.listing.class_names == ["defective", "functional"]
+    assert "<h1>Check of solar_cells</h1>" in result.html()
+    with pytest.raises(DataError, match="are no files that a table could name"):
+        check_target(data, tmp_path / "mended")
+
+
 def test_a_folder_that_must_not_be_written_to_is_refused(small, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n")

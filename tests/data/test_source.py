@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import few
+from tlpipe.cli.demo import Form, demo
 from tlpipe.config.load import FINETUNE, override, validate
 from tlpipe.config.runs import check_folder
 from tlpipe.config.source import is_table, is_tfds, name_of, whole
@@ -254,7 +255,7 @@ def test_a_run_does_not_write_over_the_manifest_that_it_reads(tmp_path):
     check_folder(tmp_path / "other", pipeline)
 
 
-def test_tables_of_the_demo_hold_all_that_is_known(tmp_path):
+def test_tables_of_the_demo_hold_all_that_is_known(tmp_path, capsys):
     from tlpipe.demo import lay_out
 
     result = lay_out("solar-cells", tmp_path / "cells", form="csv")
@@ -281,7 +282,10 @@ def test_tables_of_the_demo_hold_all_that_is_known(tmp_path):
     listing = list_data(result["data"], label="tags", least=0)
     assert len(listing.files) == 2624
     assert not listing.set_aside
-    assert lay_out("solar-cells", tmp_path / "cells", form="csv")["already_there"]
+    demo("solar-cells", tmp_path / "cells", Form.csv)
+    told = capsys.readouterr().out
+    assert "2624 pictures already there" in told
+    assert f"Next: tlpipe finetune --data {tmp_path / 'cells'}/labels.csv" in told
     (tmp_path / "cells" / "labels.csv").write_text("path,label\n")
     with pytest.raises(DataError, match="already holds other things"):
         lay_out("solar-cells", tmp_path / "cells", form="csv")

@@ -46,10 +46,10 @@ class Check:
         """What was looked at, in a line."""
         subject = self.subject
         names = len(subject.listing.class_names)
-        kinds = {"class": f" of {counted(names, 'class')}", "labels": "", "number": ""}
-        asked = {"class": "", "labels": ", several labels each", "number": ", a number each"}
-        told = kinds[subject.target] + asked[subject.target]
-        return f"{counted(len(subject.pictures), 'picture')}{told} in {subject.data}"
+        of = f" of {counted(names, 'class')}" if subject.target == "class" else ""
+        each = {"class": "", "labels": ", several labels each", "number": ", a number each"}
+        pictures = counted(len(subject.pictures), "picture")
+        return f"{pictures}{of} in {subject.data}{each[subject.target]}"
 
     def html(self) -> str:
         """The page."""

@@ -121,7 +121,7 @@ def _spread(x: np.ndarray) -> tuple[Finding, ...]:
             name="number.spread",
             level="info" if few else "green",
             sentence=told + more,
-            todo="consider classes instead: --target class" if few else "",
+            todo="consider classes instead: `--target class`" if few else "",
         ),
     )
 

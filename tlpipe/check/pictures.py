@@ -156,8 +156,8 @@ def _rules(subject: Subject) -> list[Rule]:
         ),
         Rule(
             "blurred",
-            f"blurred far more than the others (blur above {_BLURRED:g}, robust z above "
-            f"{OUTLIER:g})",
+            "blurred, or without fine detail, unlike the others (blur above "
+            f"{_BLURRED:g}, robust z above {OUTLIER:g})",
             "look at them, and remove what a person could not recognise either",
             ~empty & (blur > _BLURRED) & (z > OUTLIER),
             -blur,

@@ -24,13 +24,9 @@ def histogram(values: np.ndarray, marked: np.ndarray) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.hist(
-            [values[~marked], values[marked]],
-            bins=bins,
-            stacked=True,
-            color=[MODEL, OTHER],
-            label=["usual", "outliers"],
-        )
+        axes.hist(values[~marked], bins=bins, color=MODEL, label="pictures")
+        if marked.any():
+            axes.hist(values[marked], bins=bins, color=OTHER, label="outliers")
         axes.axvline(float(np.median(values)), color=QUIET, linestyle="--", label="median")
         axes.set(xlabel="number", ylabel="pictures")
         axes.legend(frameon=False, fontsize=8)

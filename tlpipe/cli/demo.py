@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,4 +51,4 @@ def demo(
     pictures = counted(sum(result["counts"].values()), "picture")
     typer.echo(f"{pictures} {done} in {directory}: {counts}")
     typer.echo(result["licence"])
-    typer.echo(f"Next: tlpipe finetune --data {result['data']}")
+    typer.echo(f"Next: tlpipe finetune --data {shlex.quote(result['data'])}")

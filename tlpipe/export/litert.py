@@ -5,13 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from tlpipe.data.cores import usable_cores
+from tlpipe.export.int8 import int8_network
 from tlpipe.export.original import Original
 from tlpipe.export.signature import signature
 from tlpipe.export.written import ABOUT, LABELS
@@ -32,15 +32,21 @@ def write(
     that follows the network, so that ``unzip`` shows them.
     """
     path = folder / MODEL
-    original.model.export(
-        path,
-        format="litert",
-        verbose=False,
-        input_signature=signature(original.model),
-        # Variables would keep the weights from being folded and quantized.
-        experimental_enable_resource_variables=False,
-        **_how(quantize, calibration),
-    )
+    if quantize == "int8":
+        path.write_bytes(int8_network(original.model, calibration))
+    else:
+        small = [tf.lite.Optimize.DEFAULT] if quantize == "dynamic" else []
+        original.model.export(
+            path,
+            format="litert",
+            verbose=False,
+            input_signature=signature(original.model),
+            # Variables would keep the weights from being folded and quantized.
+            experimental_enable_resource_variables=False,
+            # Without TensorFlow's own operators, which the runtime lacks.
+            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+            optimizations=small,
+        )
     with zipfile.ZipFile(path, "a") as archive:
         for name in (LABELS, ABOUT):
             archive.write(folder / name, name)
@@ -64,19 +70,3 @@ def opened(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         return interpreter.get_tensor(given)
 
     return run
-
-
-def _how(quantize: str | None, calibration: np.ndarray | None) -> dict[str, Any]:
-    """The converter's options. Without TensorFlow's own operators, which the runtime lacks."""
-    operators = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantize is None:
-        return {"target_spec": {"supported_ops": operators}}
-    small = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    if quantize == "dynamic":
-        return {**small, "target_spec": {"supported_ops": operators}}
-    operators.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
-    return {
-        **small,
-        "target_spec": {"supported_ops": operators},
-        "representative_dataset": lambda: ([picture[None]] for picture in calibration),
-    }

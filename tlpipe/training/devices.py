@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import keras
 import numpy as np
 
+from tlpipe.backend import several_processes
 from tlpipe.errors import ConfigError
 from tlpipe.training.device import gpus
 
@@ -117,6 +118,11 @@ def device_names(requested: int | str) -> tuple[str, ...]:
         ConfigError: there are not so many, or TensorFlow was told to train on several machines.
     """
     _refuse_several_workers()
+    if requested == 1 and several_processes():
+        raise ConfigError(
+            "Several processes train together on all their devices.",
+            todo="add --devices all, or unset KERAS_DISTRIBUTION_NUM_PROCESSES",
+        )
     if requested == 1:
         return ()
     found = gpus() or keras.distribution.list_devices("cpu")
@@ -136,6 +142,10 @@ def open_devices(requested: int | str) -> OneDevice:
     if len(names) < 2:
         return ONE
     backend = keras.backend.backend()
+    if backend == "jax" and several_processes():
+        from tlpipe.training.processes import JaxProcesses
+
+        return JaxProcesses(names)
     if backend == "jax":
         return JaxDevices(names)
     if backend == "tensorflow":
