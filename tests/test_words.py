@@ -9,7 +9,7 @@ import tlpipe
 from tlpipe import errors
 from tlpipe.words import counted, were
 
-ROOMS = ("artifact", "cli", "data", "pipeline", "stages")
+ROOMS = ("artifact", "check", "cli", "data", "export", "pipeline", "stages", "targets")
 
 
 def test_one_is_no_plural():

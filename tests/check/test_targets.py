@@ -7,7 +7,7 @@ import pytest
 from tests.check.looking import checked as check
 from tests.check.looking import facts, found, opened
 from tests.data.odd_files import encoded, put
-from tlpipe.check.labels import meaning
+from tlpipe.targets.text import meaning
 
 
 def checked(data, target):

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
-from markupsafe import Markup, escape
-
+from tlpipe.audit import sheet
 from tlpipe.audit.document import Head
-from tlpipe.audit.finding import Cell, Section
+from tlpipe.audit.finding import Section
 from tlpipe.audit.verdict import Verdict
-from tlpipe.html import templates
 
 
 def html(head: Head, verdict: Verdict, sections: Sequence[Section]) -> str:
     """The page; every name in it is escaped."""
-    environment = templates("tlpipe.audit")
-    environment.filters["cell"] = _cell
-    environment.filters["code"] = _code
-    # As pictures, because the same ids stand in several plots.
-    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
-    return environment.get_template("page.html.j2").render(
-        head=head, verdict=verdict, sections=sections
+    about = (
+        f"{head.backbone}, {len(head.classes)} classes, {head.pictures} {head.part} pictures, "
+        f"tlpipe {head.tlpipe}"
     )
-
-
-def _cell(value: Cell) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _code(text: str) -> Markup:
-    """A sentence with what stands in backticks as code; everything is escaped."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        # A lone backtick is no more than that: a file may have one in its name.
-        return escape(text)
-    tagged = [
-        Markup("<code>{}</code>").format(part) if odd % 2 else escape(part)
-        for odd, part in enumerate(parts)
-    ]
-    return Markup("").join(tagged)
+    return sheet.html(f"Audit of {head.run}", about, verdict, sections)

@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from tlpipe.audit.finding import Finding, Gallery, Level, Section, Table
-from tlpipe.check.labels import meaning
 from tlpipe.check.subject import LISTED, SHOWN, Subject
 from tlpipe.data.scan import PARTS, Picture
+from tlpipe.targets.text import meaning
 from tlpipe.words import counted, were
 
 # Pictures of a group that are shown.

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 
 from tlpipe.audit.finding import Figure, Finding, Gallery, Section, Table
-from tlpipe.check.labels import number_in
 from tlpipe.check.plots import histogram
 from tlpipe.check.robust import OUTLIER, robust_z
 from tlpipe.check.subject import LISTED, Subject
+from tlpipe.targets.text import number_in
 from tlpipe.words import counted
 
 _QUANTILES = (0, 5, 25, 50, 75, 95, 100)

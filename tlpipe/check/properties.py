@@ -9,10 +9,10 @@ from scipy.stats import false_discovery_control, spearmanr
 
 from tlpipe.audit.evidence.properties import Separation, separations
 from tlpipe.audit.finding import Figure, Finding, Section, Table
-from tlpipe.check.labels import names_in, number_in
 from tlpipe.check.plots import by_class, scatter
 from tlpipe.check.subject import LISTED, Subject
 from tlpipe.config.audit import Audit
+from tlpipe.targets.text import names_in, number_in
 
 _MEASURED = (
     "size",

@@ -6,9 +6,9 @@ from collections import Counter
 from itertools import combinations
 
 from tlpipe.audit.finding import Finding, Section, Table
-from tlpipe.check.labels import names_in
 from tlpipe.check.subject import LISTED, Subject
 from tlpipe.data.folder import natural_key
+from tlpipe.targets.text import names_in
 from tlpipe.words import counted
 
 _FEW = 20

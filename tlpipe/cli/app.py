@@ -118,13 +118,13 @@ def run_command_line() -> None:
 _OS_ERRORS = {
     errno.ENOSPC: (
         "The disk is full; the file was not written.",
-        "free some space, or choose another disk with --out; the same command then goes on",
+        "free some space, or choose another disk; the same command then goes on",
     ),
-    errno.EACCES: ("No permission.", "choose another folder with --out, or change its rights"),
-    errno.EPERM: ("Not permitted.", "choose another folder with --out, or change its rights"),
-    errno.EROFS: ("The file system is read-only.", "choose another folder with --out"),
-    errno.EISDIR: ("A folder stands where a file is needed.", "choose another file with --out"),
+    errno.EACCES: ("No permission.", "choose another place for it, or change the rights"),
+    errno.EPERM: ("Not permitted.", "choose another place for it, or change the rights"),
+    errno.EROFS: ("The file system is read-only.", "choose another folder"),
+    errno.EISDIR: ("A folder stands where a file is needed.", "choose another name"),
     errno.ENOENT: ("A file or folder is missing.", "check the path"),
-    errno.ENOTDIR: ("A file stands where a folder is needed.", "choose another folder with --out"),
-    errno.EEXIST: ("A file stands where a folder is needed.", "choose another folder with --out"),
+    errno.ENOTDIR: ("A file stands where a folder is needed.", "choose another folder"),
+    errno.EEXIST: ("A file stands where a folder is needed.", "choose another folder"),
 }

@@ -14,7 +14,8 @@ _NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>[\d.*]+)
 _FETCH = (
     'where there is a network: python -c "import tensorflow_datasets as tfds; '
     "tfds.builder('{name}', file_format='array_record').download_and_prepare()\"; "
-    "then copy the folder ~/tensorflow_datasets/{folder} to {home}/{folder} here"
+    "then copy the folder ~/tensorflow_datasets/{folder} to {home}/{folder} here, "
+    "or name the copy with --data tfds:FOLDER"
 )
 
 

@@ -12,13 +12,7 @@ from tlpipe.errors import DataError
 from tlpipe.metrics import multilabel as ml
 from tlpipe.metrics.bootstrap import difference_of, paired
 from tlpipe.targets.target import Target, bracketed
-
-BETWEEN = "|"
-
-
-def parts(label: str) -> list[str]:
-    """The labels in one text, such as ``defective|monocrystalline``; none in an empty one."""
-    return [name for name in (part.strip() for part in label.split(BETWEEN)) if name]
+from tlpipe.targets.text import BETWEEN, names_in
 
 
 class Labels(Target):
@@ -43,7 +37,7 @@ class Labels(Target):
         number = {name: i for i, name in enumerate(self.names)}
         found = np.zeros((len(labels), len(self.names)), "float32")
         for row, label in enumerate(labels):
-            for name in parts(label):
+            for name in names_in(label):
                 if name not in number:
                     raise DataError(
                         f"The label '{name}' is unknown to the model.",

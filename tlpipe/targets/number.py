@@ -12,15 +12,13 @@ from tlpipe.errors import DataError
 from tlpipe.metrics import regression as rg
 from tlpipe.metrics.bootstrap import paired
 from tlpipe.targets.target import Target, bracketed
+from tlpipe.targets.text import number_in
 
 
 def parse(label: str, where: str | None = None) -> float:
     """The number in a text. Raises DataError, naming ``where``, for what is none or not finite."""
-    try:
-        value = float(label)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = number_in(label)
+    if math.isnan(value):
         raise DataError(
             f"The label {label!r} is not a number.",
             where=where,

@@ -10,9 +10,10 @@ import numpy as np
 from tlpipe.data.folder import natural_key
 from tlpipe.errors import DataError
 from tlpipe.targets.classes import Classes
-from tlpipe.targets.labels import Labels, parts
+from tlpipe.targets.labels import Labels
 from tlpipe.targets.number import Number, parse
 from tlpipe.targets.target import Target
+from tlpipe.targets.text import names_in
 
 if TYPE_CHECKING:
     from tlpipe.data.folder import Found
@@ -51,7 +52,7 @@ def target_named(kind: str, names: Sequence[str], thresholds: Sequence[float] = 
 
 def label_names(labels: Sequence[str]) -> list[str]:
     """Every label there is, in natural order. Raises DataError when there is none."""
-    found = sorted({name for label in labels for name in parts(label)}, key=natural_key)
+    found = sorted({name for label in labels for name in names_in(label)}, key=natural_key)
     if not found:
         raise DataError(
             "No picture has a label.",
@@ -81,7 +82,7 @@ def strata(kind: str, labels: Sequence[str]) -> list[str]:
     of numbers, the tenth of the pictures that it lies in, or a larger share where they are few.
     """
     if kind == "labels":
-        names = [parts(label) for label in labels]
+        names = [names_in(label) for label in labels]
         counts: dict[str, int] = {}
         for name in (name for row in names for name in row):
             counts[name] = counts.get(name, 0) + 1
