@@ -38,7 +38,7 @@ from tlpipe.training.network import cut, head_boundary, with_answers
 MODEL = "model.keras"
 CHOICE = "stages/select/choice.json"
 # What other commands found out about the model, and where it goes when another takes its place.
-FINDINGS, EARLIER = ("evaluations", "report"), "earlier"
+FINDINGS, EARLIER = ("evaluations", "export", "report"), "earlier"
 
 
 class SelectStage(Stage):
