@@ -20,7 +20,7 @@ def examine(subject: Subject) -> Section:
     return Section(
         name="shortcuts",
         title="Shortcuts",
-        findings=_findings(names, clues, telling),
+        findings=_findings(names, clues, telling, subject.settings.shortcuts),
         definition=_definition(subject.settings.shortcuts),
         reference=(
             "Lapuschkin et al., Unmasking Clever Hans predictors and assessing what machines "
@@ -74,14 +74,14 @@ def _definition(limits: Shortcuts) -> str:
         "alone. Confirmed means: z of the paired difference at least "
         f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g} in one of the two "
         "trials; of what covers the whole picture the other trial must point the same way (z at "
-        f"least {limits.lean_z:g}). What is not confirmed goes with the class in the data, but the "
-        "model does not hang on it. Not looked for: marks that change their size from picture to "
-        "picture, and what is natural and yet misleads, such as a background."
+        f"least {limits.lean_z:g}). What is not confirmed goes with the class in the data, and that "
+        "the model hangs on it is not shown. Not looked for: marks that change their size from "
+        "picture to picture, and what is natural and yet misleads, such as a background."
     )
 
 
 def _findings(
-    names: tuple[str, ...], clues: list[Clue], telling: list[Telling]
+    names: tuple[str, ...], clues: list[Clue], telling: list[Telling], limits: Shortcuts
 ) -> tuple[Finding, ...]:
     found = []
     if not any(clue.confirmed for clue in clues):
@@ -98,7 +98,7 @@ def _findings(
     for clue in clues:
         alike.setdefault((clue.label, clue.kind, clue.confirmed), []).append(clue)
     for number, group in enumerate(alike.values(), 1):
-        found.append(_finding(f"shortcuts.{number}", names[group[0].label], group))
+        found.append(_finding(f"shortcuts.{number}", names[group[0].label], group, limits))
     for name in dict.fromkeys(names[t.label] for t in telling):
         properties = [t.property for t in telling if names[t.label] == name]
         found.append(
@@ -114,7 +114,7 @@ def _findings(
     return tuple(found)
 
 
-def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
+def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Finding:
     """One of the strongest of some clues of one kind to one class."""
     clue, more = clues[0], len(clues) - 1
     rest = f" The table below has {more} more of the kind." if more else ""
@@ -142,6 +142,9 @@ def _finding(name: str, label: str, clues: list[Clue]) -> Finding:
         )
     if not clue.removal.pictures:
         checked = "No held-out picture was fit to try whether the model uses it."
+    elif strength(clue) >= limits.margin_drop:
+        checked = "Whether the model uses it can't be told, the two trials disagree: "
+        checked += _effects(clue)
     else:
         checked = "The model does not hang on it: " + _effects(clue)
     return Finding(
