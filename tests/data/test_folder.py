@@ -155,3 +155,13 @@ def test_parts_without_class_folders_are_refused(tmp_path):
 
 def test_one_class_is_enough_where_it_is_asked_for(tmp_path):
     assert list_folder(lay(tmp_path, "a/1.jpg"), least=1).class_names == ["a"]
+
+
+def test_a_misspelt_folder_is_met_with_the_nearest(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError) as error:
+        list_folder(tmp_path / "photo")
+    assert error.value.todo == f"did you mean '{tmp_path / 'photos'}'?"
+    with pytest.raises(DataError) as error:
+        list_folder(tmp_path / "xyzzy")
+    assert "check the spelling" in error.value.todo

@@ -9,7 +9,7 @@ from tests.export.runs import make_run, network
 from tlpipe.config.settings import Export
 from tlpipe.errors import ConfigError, ExportError
 from tlpipe.export import keras_file
-from tlpipe.export.variants import Variant, variants
+from tlpipe.export.variants import Variant, dropped, variants
 from tlpipe.stages import export as stage
 from tlpipe.stages.export import export_run
 
@@ -116,6 +116,8 @@ def test_ways_go_to_the_formats_that_have_them():
         variants(["litert"], ["float16"])
     with pytest.raises(ConfigError, match="no way to quantize 'int4'"):
         variants(["litert"], ["int4"])
+    said = dropped(["onnx", "litert"], ["none", "int8"])
+    assert said == ["onnx has no int8: it is written as it is"]
 
 
 def test_what_is_not_installed_is_named_with_its_extra(own, tmp_path, monkeypatch):
@@ -124,7 +126,7 @@ def test_what_is_not_installed_is_named_with_its_extra(own, tmp_path, monkeypatc
     )
     with pytest.raises(ConfigError) as refused:
         own(formats=("keras", "onnx"))
-    assert "tf2onnx is not installed" in str(refused.value)
+    assert "needed to write this: tf2onnx" in str(refused.value)
     assert "tlpipe[onnx]" in refused.value.todo
     assert left_in(tmp_path / "out") == [], "known before anything was written"
 

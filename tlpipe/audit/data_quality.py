@@ -14,6 +14,7 @@ from tlpipe.audit.evidence.outliers import neighbour_distance, robust_z
 from tlpipe.audit.finding import Finding, Gallery, Level, Table
 from tlpipe.audit.gathered import Gathered, thumbnail
 from tlpipe.audit.subject import Subject
+from tlpipe.words import counted, were
 
 # Rows of a table, and of a list in the facts, at most.
 _LISTED = 50
@@ -78,6 +79,17 @@ def _leak_finding(subject: Subject, found: list[Leak], leaked: int, total: int) 
             level="green",
             sentence="No picture, nor a resized, recompressed or slightly cropped copy of it, lies "
             "on both sides of the split.",
+            weight=0.3,
+        )
+    if not leaked:
+        first = [subject.manifest.pictures[i].path for i in (found[0].held, found[0].other)]
+        return Finding(
+            name="data.leaks",
+            level="info",
+            sentence=f"No {parts} picture lies in another part, but "
+            f"{counted(len(found), 'pair')} of copies {were(len(found))} found in the others "
+            f"(the first: {' = '.join(first)}): the scores on {parts} are not touched.",
+            todo="look at the pair below: if it is one picture, keep both on one side",
             weight=0.3,
         )
     return Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -42,6 +43,7 @@ def start(
         values = [*values, ("seed", seed)]
     flags = [f"{key}={_as_yaml(value)}" for key, value in values]
     console = Console()
+    _check_folder(dict(values).get("scan.data"))
     import_backend()
     from tlpipe import api
 
@@ -52,6 +54,16 @@ def start(
         rehearse(run)
     else:
         api.execute_run(run)
+
+
+def _check_folder(data: str | None) -> None:
+    """A misspelt folder is known before the libraries are there, which takes seconds."""
+    from tlpipe.config.source import is_table, is_tfds
+
+    if data is not None and not is_tfds(data) and not is_table(data):
+        from tlpipe.data.folder import checked
+
+        checked(Path(data))
 
 
 def _as_yaml(value: Any) -> str:

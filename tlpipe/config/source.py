@@ -61,7 +61,7 @@ def whole(data: str) -> str:
 
 def looks_like_path(place: str) -> bool:
     """Whether what follows ``tfds:`` is a folder; one that holds a prepared set comes first."""
-    return place.startswith((".", "~", os.sep)) or bool(prepared(place))
+    return bool(place) and (place.startswith((".", "~", os.sep)) or bool(prepared(place)))
 
 
 def name_of(data: str | Path) -> str:

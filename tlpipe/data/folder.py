@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
@@ -105,7 +106,7 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
         DataError: no such folder, no permission, no class folders, or fewer than ``least`` classes.
     """
     root = Path(root)
-    top = _folders_of(_checked(root))
+    top = _folders_of(checked(root))
     ignored: Counter[str] = Counter()
     files: list[Found] = []
     outside = _pictures_in(root, root)
@@ -145,12 +146,16 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
     return _enough(listing, least)
 
 
-def _checked(root: Path) -> Path:
+def checked(root: Path) -> Path:
+    """The folder itself. Raises DataError when it is none, naming the nearest beside it."""
     if not root.exists():
+        near = get_close_matches(root.name, _beside(root), n=1)
         raise DataError(
             f"There is no folder {str(root)!r}.",
             where=root.absolute(),
-            todo="check the spelling, or give another folder with --data",
+            todo=f"did you mean '{root.with_name(near[0])}'?"
+            if near
+            else "check the spelling, or give another folder with --data",
         )
     if not root.is_dir():
         raise DataError(
@@ -159,6 +164,15 @@ def _checked(root: Path) -> Path:
             todo="give the folder that holds one sub-folder a class, or a table that ends in .csv",
         )
     return root
+
+
+def _beside(root: Path) -> list[str]:
+    try:
+        with os.scandir(root.absolute().parent) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        # Nothing can be suggested then.
+        return []
 
 
 def _enough(listing: Listing, least: int) -> Listing:

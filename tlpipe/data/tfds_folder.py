@@ -29,6 +29,11 @@ def find(place: str) -> Path:
     Raises:
         DataError: it is not there, or there is more than one.
     """
+    if not place:
+        raise DataError(
+            "'tfds:' names no data set.",
+            todo="write tfds:NAME, tfds:NAME/CONFIG:VERSION, or tfds:FOLDER of a prepared one",
+        )
     if looks_like_path(place):
         return _one(prepared(place), place, Path(place).expanduser())
     home = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()

@@ -94,7 +94,7 @@ def check_installed(wanted: Iterable[Variant]) -> None:
     """Raises ConfigError for a format whose packages, or whose backend, are not there."""
     import keras
 
-    backend = keras.backend.backend()
+    backend, wanted = keras.backend.backend(), list(wanted)
     for variant in wanted:
         format = FORMATS[variant.format]
         if format.tensorflow and backend != "tensorflow":
@@ -104,12 +104,28 @@ def check_installed(wanted: Iterable[Variant]) -> None:
                 todo="give the same command KERAS_BACKEND=tensorflow (pip install tensorflow): it "
                 "reads the same model.keras; or export --to keras",
             )
-        missing = [name for name in format.needs if find_spec(name) is None]
-        if missing:
-            extra = f"'tlpipe[{format.extra}]'" if format.extra else missing[0]
-            raise ConfigError(
-                f"'{variant.format}' can't be written: {', '.join(missing)} is not installed.",
-                todo=f"pip install {extra} (in a clone: pip install -e '.[{format.extra}]')"
-                if format.extra
-                else f"pip install {extra}",
-            )
+    missing = {
+        name: FORMATS[variant.format].extra
+        for variant in wanted
+        for name in FORMATS[variant.format].needs
+        if find_spec(name) is None
+    }
+    if missing:
+        extras = ",".join(dict.fromkeys(extra for extra in missing.values() if extra))
+        packages = " ".join(name for name, extra in missing.items() if not extra)
+        raise ConfigError(
+            f"Not installed, and needed to write this: {', '.join(missing)}.",
+            todo=f"pip install -e '.[{extras}]' in the clone (else pip install 'tlpipe[{extras}]')"
+            if extras
+            else f"pip install {packages}",
+        )
+
+
+def dropped(formats: Iterable[str], quantize: Iterable[str]) -> list[str]:
+    """Sentences on what ``variants`` leaves out: ways that a format does not have."""
+    return [
+        f"{name} has no {way}: it is written as it is"
+        for name in dict.fromkeys(formats)
+        for way in dict.fromkeys(quantize)
+        if way != PLAIN and way not in FORMATS[name].quantized
+    ]

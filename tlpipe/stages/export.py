@@ -17,7 +17,7 @@ from tlpipe.errors import ExportError
 from tlpipe.export.check import Measured, Trial, timed
 from tlpipe.export.original import Original, original_of
 from tlpipe.export.table import table
-from tlpipe.export.variants import Variant, check_installed, variants
+from tlpipe.export.variants import Variant, check_installed, dropped, variants
 from tlpipe.export.whole_folder import check_replaceable
 from tlpipe.export.write import write_export
 from tlpipe.export.written import ABOUT
@@ -89,6 +89,8 @@ def export_run(
 def export_all(run: Run, settings: Export, target: Path) -> list[Measured]:
     """Writes ``target/FORMAT/`` for each format and shows what the checks found."""
     wanted = variants(settings.formats, settings.quantize)
+    for sentence in dropped(settings.formats, settings.quantize):
+        run.say(f"  {sentence}")
     classifier = load(run.folder)
     original = original_of(classifier, calibrated=settings.calibrated)
     manifest = open_checked_manifest(run, classifier)

@@ -14,7 +14,7 @@ if about["own_layers"]:
     import tlpipe.artifact.model_file  # noqa: F401  Keras can only load layers it was told of.
 model = keras.saving.load_model(Path(__file__).with_name("model.keras"), compile=False)
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
-for path in sys.argv[1:]:
+for path in sys.argv[1:] or sys.exit(__doc__):
     picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
     picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)

@@ -14,7 +14,7 @@ about = json.loads(zipfile.ZipFile(file).read("about.json"))
 size, channels = about["size"], about["channels"]
 network = Interpreter(str(file)).get_signature_runner()
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
-for path in sys.argv[1:]:
+for path in sys.argv[1:] or sys.exit(__doc__):
     picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
     picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
