@@ -11,9 +11,11 @@ from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.pipeline.atomic import read_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute
-from tlpipe.search.objective import evaluate, load_objective
+from tlpipe.search.objective import check_objective, evaluate, load_objective, maximized
 from tlpipe.search.trial import BEFORE, Spec, run_trial
 from tlpipe.stages.registry import STAGES
+from tlpipe.targets.classes import Classes
+from tlpipe.targets.number import Number
 from tlpipe.training.checkpoint import load_weights
 
 EPOCHS = 3
@@ -128,16 +130,23 @@ def test_sgd_trains_too(folder, raw):
 
 def test_an_objective_is_a_known_score_or_a_function_of_the_users(tmp_path):
     labels, logits = np.array([0, 1, 1]), np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    assert evaluate("accuracy", labels, logits) == pytest.approx(2 / 3)
+    two, truth = Classes("ab"), np.eye(2)[labels]
+    assert evaluate("accuracy", two, truth, logits) == pytest.approx(2 / 3)
     file = tmp_path / "mine.py"
     file.write_text("def last(labels, probabilities):\n    return probabilities[-1, 0]\n")
-    assert evaluate(f"{file}:last", labels, logits) == pytest.approx(np.e / (np.e + 1))
+    assert evaluate(f"{file}:last", two, truth, logits) == pytest.approx(np.e / (np.e + 1))
     with pytest.raises(ConfigError, match="did you mean 'macro_f1'"):
         load_objective("macrof1")
     with pytest.raises(ConfigError, match="has no function 'first'"):
         load_objective(f"{file}:first")
+    number = Number("age")
+    off = evaluate("mae", number, np.array([[1.0], [2.0]]), np.array([[1.5], [2.0]]))
+    assert off == pytest.approx(0.25)
+    assert not maximized("mae")
+    with pytest.raises(ConfigError, match="'auc' is not for a target of the kind 'number'"):
+        check_objective("auc", Number)
     with pytest.raises(TrainingError, match="auc is None"):
-        evaluate("auc", np.array([1, 1, 1]), logits)
+        evaluate("auc", two, np.eye(2)[[1, 1, 1]], logits)
 
 
 def test_one_trial_caches_for_the_boundaries_of_all_the_others(folder, raw):
