@@ -109,6 +109,7 @@ NETWORKS = {
 
 
 def measure(name: str, pictures: list[np.ndarray], repetitions: int) -> dict:
+    from tlpipe.dense.constant import constant
     from tlpipe.dense.convolutions import to_convolutions
     from tlpipe.dense.folding import folded
     from tlpipe.training.fast import fast
@@ -116,7 +117,7 @@ def measure(name: str, pictures: list[np.ndarray], repetitions: int) -> dict:
     make, weights = NETWORKS[name]
     model = make()
     model.trainable = False
-    whole, dense = fast(model), folded(to_convolutions(model).model)
+    whole, dense = fast(model), constant(folded(to_convolutions(model).model))
     places = range(0, SIZE - WINDOW + 1, STRIDE)
 
     def one_pass(picture: np.ndarray) -> np.ndarray:

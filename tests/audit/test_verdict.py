@@ -43,6 +43,12 @@ def test_the_sentence_follows_the_level(level, word):
     assert result.conclusive
 
 
+def test_it_says_when_pictures_were_left_out():
+    found = [section(finding("a", "green"))]
+    assert "Judged on 100 of 393" in verdict(found, pictures=100, few=30, whole=393).sentence
+    assert "Judged" not in verdict(found, pictures=393, few=30, whole=393).sentence
+
+
 def test_too_few_pictures_are_inconclusive():
     result = verdict([section(finding("a", "red"))], pictures=29, few=30)
     assert not result.conclusive

@@ -56,6 +56,12 @@ def test_a_folder_that_is_no_run_is_named(call, photos):
     assert "is a folder of pictures, and no run folder" in shown
 
 
+def test_of_a_misspelt_run_the_nearest_is_named(call, run):
+    code, _, shown = call("export", run.with_name(f"{run.name}s"), "--to", "keras")
+    assert code == 2
+    assert f"didyoumean'{run}'?" in "".join(shown.split())
+
+
 @pytest.mark.slow
 def test_a_pipeline_may_end_in_exports(photos, tiny_file, tmp_path):
     settings = {

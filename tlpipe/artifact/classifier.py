@@ -11,7 +11,7 @@ import numpy as np
 
 from tlpipe.artifact.model_file import load as load_model
 from tlpipe.data.decode import DecodeError
-from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED
+from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED, folder_meant
 from tlpipe.data.resize import fit
 from tlpipe.errors import ConfigError, DataError, RunError
 from tlpipe.metrics.temperature import tempered
@@ -209,7 +209,8 @@ def no_run(place: str | Path) -> RunError:
     path = Path(place)
     if not path.exists():
         return RunError(
-            f"There is no run folder '{place}'.", todo="check the path; runs lie in runs/"
+            f"There is no run folder '{place}'.",
+            todo=folder_meant(path) or "check the path; runs lie in runs/",
         )
     if (path / "config.yaml").exists():
         return RunError(

@@ -38,13 +38,16 @@ class Verdict(BaseModel):
     findings: tuple[Finding, ...]
 
 
-def verdict(sections: Sequence[Section], *, pictures: int, few: int) -> Verdict:
+def verdict(
+    sections: Sequence[Section], *, pictures: int, few: int, whole: int | None = None
+) -> Verdict:
     """The verdict on a model.
 
     Args:
         sections: what was examined.
         pictures: how many the scores rest on.
         few: below this many it is inconclusive.
+        whole: how many there would be without ``--limit``; the sentence says what was left out.
     """
     findings = tuple(f for section in sections for f in section.findings)
     level, counted = worst(findings), Counter(f.level for f in findings)
@@ -52,6 +55,8 @@ def verdict(sections: Sequence[Section], *, pictures: int, few: int) -> Verdict:
     sentence = _SENTENCES[level]
     if not conclusive:
         sentence = f"Inconclusive: {pictures} pictures are too few to judge by (at least {few})."
+    elif whole is not None and whole > pictures:
+        sentence += f" Judged on {pictures} of {whole} pictures: fewer prove less."
     return Verdict(
         level=level,
         conclusive=conclusive,

@@ -149,13 +149,10 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
 def checked(root: Path) -> Path:
     """The folder itself. Raises DataError when it is none, naming the nearest beside it."""
     if not root.exists():
-        near = get_close_matches(root.name, _beside(root), n=1)
         raise DataError(
             f"There is no folder {str(root)!r}.",
             where=root.absolute(),
-            todo=f"did you mean '{root.with_name(near[0])}'?"
-            if near
-            else "check the spelling, or give another folder with --data",
+            todo=folder_meant(root) or "check the spelling, or give another folder with --data",
         )
     if not root.is_dir():
         raise DataError(
@@ -166,13 +163,16 @@ def checked(root: Path) -> Path:
     return root
 
 
-def _beside(root: Path) -> list[str]:
+def folder_meant(missing: Path) -> str:
+    """A question that names the nearest folder beside a misspelt one; "" where none is near."""
     try:
-        with os.scandir(root.absolute().parent) as entries:
-            return [entry.name for entry in entries if entry.is_dir()]
+        with os.scandir(missing.absolute().parent) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
     except OSError:
         # Nothing can be suggested then.
-        return []
+        return ""
+    near = get_close_matches(missing.name, names, n=1)
+    return f"did you mean '{missing.with_name(near[0])}'?" if near else ""
 
 
 def _enough(listing: Listing, least: int) -> Listing:

@@ -13,6 +13,7 @@ import numpy as np
 from tlpipe.artifact.classifier import Classifier, find_pictures
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.resize import resize
+from tlpipe.dense.constant import constant
 from tlpipe.dense.convolutions import to_convolutions
 from tlpipe.dense.dilation import output_stride
 from tlpipe.dense.drawing import draw
@@ -82,7 +83,7 @@ class DenseClassifier:
             )
         network = to_convolutions(classifier.model)
         self.network: DenseNetwork = network if stride is None else output_stride(network, stride)
-        self._model = folded(self.network.model)
+        self._model = constant(folded(self.network.model))
 
     def scores(self, picture: np.ndarray) -> np.ndarray:
         """Scores, float32 (rows, columns, classes), of a uint8 picture (h, w, channels).

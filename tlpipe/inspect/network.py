@@ -16,6 +16,7 @@ from tlpipe.backbones.build import build, input_size
 from tlpipe.backbones.classic import table
 from tlpipe.backbones.efficientnet_lite import efficientnet_lite
 from tlpipe.backbones.flatten import flatten, is_nested
+from tlpipe.data.folder import folder_meant
 from tlpipe.errors import BackboneError, RunError
 from tlpipe.inspect.head import backbone_end
 from tlpipe.pipeline.atomic import read_json
@@ -132,7 +133,8 @@ def _from_disk(path: Path) -> Network:
     if not path.is_file():
         raise RunError(
             f"There is no run folder and no file '{path}'.",
-            todo="check the path; `tlpipe backbones` lists the backbones by name",
+            todo=folder_meant(path)
+            or "check the path; `tlpipe backbones` lists the backbones by name",
         )
     if _is_ours(path):
         return _from_run(path.parent, path)

@@ -79,7 +79,10 @@ def audit_run(
             found_in[name] = _examine(subject, name, chosen, found_in.get(AFTER.get(name)))
         done = list(found_in.values())
         found = verdict(
-            done, pictures=len(subject.labels(subject.part)), few=settings.performance.few
+            done,
+            pictures=len(subject.rows(subject.part)),
+            few=settings.performance.few,
+            whole=len(subject.manifest.indices(subject.part)),
         )
         head = Head(
             run=run.folder.resolve().name,

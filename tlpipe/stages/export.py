@@ -103,8 +103,8 @@ def export_all(run: Run, settings: Export, target: Path) -> list[Measured]:
         calibration = _read(run, classifier, manifest, some, "reading training pictures")
         run.say(f"  int8 takes its ranges from {counted(len(some), 'training picture')}")
     found, failed = [], None
-    for variant in wanted:
-        run.say(f"  {variant.name}")
+    for number, variant in enumerate(wanted, 1):
+        run.say(f"  {variant.name} ({number} of {len(wanted)})")
         try:
             found.append(
                 write_export(variant, original, trial, settings, target / variant.name, calibration)

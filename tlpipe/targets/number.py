@@ -23,8 +23,8 @@ def parse(label: str, where: str | None = None) -> float:
             f"The label {label!r} is not a number.",
             where=where,
             cause="--target number needs one for every picture, with a point, as 0.25",
-            todo="mend it, name the column that holds the numbers with --label, or train on "
-            "classes with --target class",
+            todo="mend it, give a table (.csv) and name its column of numbers with --label, or "
+            "train on classes with --target class",
         )
     return value
 
