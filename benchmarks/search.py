@@ -2,12 +2,17 @@
 
     python benchmarks/search.py                           # food, 20 trials: about two hours
     python benchmarks/search.py --data solar-cells        # most of a day
+    python benchmarks/search.py --data solar-cells --peer 3          # three of the peer's trials
+    python benchmarks/search.py --data solar-cells --peer 3 --add    # the next three
 
 Both try the same values: keras-tuner's RandomSearch with the same seed over the same space. The
 peer's trial is the loop of the Keras guide (see ``time_to_accuracy.py``), run by a
-``keras_tuner.Tuner``; both start from tlpipe's split, score the validation part by AUC, and have a
-process of their own. tlpipe starts with an empty activation cache; its scan, its split and the
-winner's evaluation are counted, its stopping of trials that can't catch up as well.
+``keras_tuner.Tuner``; both start from tlpipe's split and score the validation part by AUC. tlpipe
+starts with an empty activation cache; all of its command is counted: the start of its processes,
+scan, split, the winner's evaluation, and its stopping of trials that can't catch up. Of the peer
+only the loop is counted, trial by trial, not the start of its process, so that its trials may be
+measured one at a time; the results file is written after each. ``ratio`` compares the trials that
+the peer has run so far, at their mean, with tlpipe's whole search.
 """
 
 import argparse
@@ -30,36 +35,44 @@ SPACE = {
 }
 
 
-def tuner(root: Path, manifest: Path, epochs: int, trials: int) -> dict:
+def tuner(root: Path, manifest: Path, epochs: int, trials: int, number: int) -> dict:
+    """Trial ``number`` of keras-tuner's search; those before it are only proposed."""
     import keras_tuner
 
     from tlpipe.config.search import SearchFile, read_search
     from tlpipe.search.space import hyperparameters
 
-    started, scores = time.perf_counter(), []
-    space = read_search(_space_file()).space
+    found = {}
 
     class Plain(keras_tuner.Tuner):
         def run_trial(self, trial, *args, **kwargs):
+            # What a random search proposes does not hang on the scores before.
+            if int(trial.trial_id) != number:
+                return {"score": 0.0}
             values = trial.hyperparameters
+            started = time.perf_counter()
             result = time_to_accuracy.guide(
                 root, manifest, epochs, SearchFile().seed,
                 rates=(values["head.learning_rate"], values["unfreeze.learning_rate"]),
                 blocks=values["unfreeze.blocks"], dropout=values["head.dropout"], part="val",
             )  # fmt: skip
-            scores.append(result["auc"])
-            print(f"trial {trial.trial_id}: {result['auc']:.4f}", file=sys.stderr, flush=True)
+            found.update(
+                trial=number,
+                seconds=time.perf_counter() - started,
+                score=result["auc"],
+                values=dict(values.values),
+            )
             return {"score": result["auc"]}
 
     oracle = keras_tuner.oracles.RandomSearchOracle(
         objective=keras_tuner.Objective("score", "max"),
         max_trials=trials,
-        hyperparameters=hyperparameters(space),
+        hyperparameters=hyperparameters(read_search(_space_file()).space),
         seed=SearchFile().seed + 1,
     )
     oracle.verbose = 0
     Plain(oracle, hypermodel=lambda values: None, directory=tempfile.mkdtemp()).search()
-    return {"seconds": time.perf_counter() - started, "best": max(scores), "scores": scores}
+    return found
 
 
 def tlpipe(root: Path, out: Path, epochs: int, trials: int) -> dict:
@@ -98,40 +111,80 @@ def _space_file() -> Path:
     return path
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", choices=time_to_accuracy.SETS, default="food")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--one", nargs=3, metavar=("WHO", "ROOT", "PATH"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        who, root, path = arguments.one
-        run = {"tlpipe": tlpipe, "keras-tuner": tuner}[who]
-        print(json.dumps(run(Path(root), Path(path), arguments.epochs, arguments.trials)))
-        return
-    folder = Path(tempfile.mkdtemp())
-    root = folder / arguments.data
-    time_to_accuracy.SETS[arguments.data](root)
-    common_flags = ["--epochs", str(arguments.epochs), "--trials", str(arguments.trials)]
-    out = folder / "search"
-    rows = {}
-    for who, path in (("tlpipe", out), ("keras-tuner", out / "base" / "manifest.csv")):
-        flags = [*common_flags, "--one", who, str(root), str(path)]
-        rows[who] = common.in_a_process(Path(__file__).resolve(), *flags)
-        print(who, {k: v for k, v in rows[who].items() if k != "scores"}, flush=True)
-    ratio = rows["keras-tuner"]["process_seconds"] / rows["tlpipe"]["process_seconds"]
+def split(root: Path, out: Path) -> Path:
+    """The manifest that every trial of tlpipe's search has."""
+    from rich.console import Console
+
+    from tlpipe.api import open_run
+    from tlpipe.config.load import read_yaml
+    from tlpipe.pipeline.runner import execute
+    from tlpipe.stages.registry import make_stages
+
+    recipe = read_yaml(common.HERE.parent / "pipelines" / "finetune.yaml")
+    given = [f"scan.data={root}"]
+    run = open_run(recipe, assignments=given, out=out, console=Console(quiet=True))
+    execute(run, [stage for stage in make_stages(run.pipeline) if stage.name in ("scan", "split")])
+    return run.path("manifest.csv")
+
+
+def result_of(arguments: argparse.Namespace, searched: dict, peer: list[dict]) -> dict:
+    mean = sum(row["seconds"] for row in peer) / len(peer)
+    same = [searched["scores"][row["trial"]] for row in peer]
     result = {
         "data": arguments.data,
         "epochs": arguments.epochs,
         "trials": arguments.trials,
         "space": SPACE,
-        "rows": rows,
-        "ratio": ratio,
-        "best": {who: row["best"] for who, row in rows.items()},
+        "peer_trials": len(peer),
+        "ratio": mean * arguments.trials / searched["process_seconds"],
+        "best": {"tlpipe": searched["best"], "keras-tuner": max(row["score"] for row in peer)},
+        "same_trials": {
+            "tlpipe": max((score for score in same if score is not None), default=None),
+            "keras-tuner": max(row["score"] for row in peer),
+        },
+        "rows": {"tlpipe": searched, "keras-tuner": peer},
     }
-    print(json.dumps({"ratio": ratio, "best": result["best"]}, indent=2))
-    print(common.save(f"search_{arguments.data}", result))
+    hidden = ("space", "rows")
+    print(json.dumps({k: v for k, v in result.items() if k not in hidden}, indent=2), flush=True)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=time_to_accuracy.SETS, default="food")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--peer", type=int, help="run so many of the peer's trials this time")
+    parser.add_argument("--add", action="store_true", help="go on from the results file")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        who, root, path, number = arguments.one
+        given = Path(root), Path(path), arguments.epochs, arguments.trials
+        print(json.dumps(tlpipe(*given) if who == "tlpipe" else tuner(*given, int(number))))
+        return
+    folder, name = Path(tempfile.mkdtemp()), f"search_{arguments.data}"
+    root = folder / arguments.data
+    time_to_accuracy.SETS[arguments.data](root)
+    flags = ["--epochs", str(arguments.epochs), "--trials", str(arguments.trials), "--one"]
+    script, searched, peer = Path(__file__).resolve(), None, []
+    if arguments.add:
+        known = json.loads((common.HERE / "results" / f"{name}.json").read_text())
+        if any(known[key] != getattr(arguments, key) for key in ("data", "epochs", "trials")):
+            raise SystemExit(f"{name}.json is of other epochs or trials: start anew without --add")
+        searched, peer = known["rows"]["tlpipe"], known["rows"]["keras-tuner"]
+    if searched is None:
+        searched = common.in_a_process(
+            script, *flags, "tlpipe", str(root), str(folder / "search"), "0"
+        )
+    manifest = split(root, folder / "split")
+    last = min(arguments.trials, len(peer) + (arguments.peer or arguments.trials))
+    for number in range(len(peer), last):
+        row = common.in_a_process(
+            script, *flags, "keras-tuner", str(root), str(manifest), str(number)
+        )
+        peer.append(row)
+        print(common.save(name, result_of(arguments, searched, peer)), flush=True)
 
 
 if __name__ == "__main__":
