@@ -14,11 +14,13 @@ HERE = Path(__file__).parent
 PACKAGES = [
     "tlpipe",
     "keras",
+    "keras-tuner",
     "tensorflow",
     "jax",
     "torch",
     "torchvision",
     "timm",
+    "ray",
     "albumentations",
     "opencv-python-headless",
     "numpy",

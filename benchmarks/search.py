@@ -128,7 +128,8 @@ def split(root: Path, out: Path) -> Path:
 
 
 def result_of(arguments: argparse.Namespace, searched: dict, peer: list[dict]) -> dict:
-    mean = sum(row["seconds"] for row in peer) / len(peer)
+    mean = sum(row["seconds"] for row in peer) / len(peer) if peer else None
+    best = max((row["score"] for row in peer), default=None)
     same = [searched["scores"][row["trial"]] for row in peer]
     result = {
         "data": arguments.data,
@@ -136,11 +137,11 @@ def result_of(arguments: argparse.Namespace, searched: dict, peer: list[dict]) -
         "trials": arguments.trials,
         "space": SPACE,
         "peer_trials": len(peer),
-        "ratio": mean * arguments.trials / searched["process_seconds"],
-        "best": {"tlpipe": searched["best"], "keras-tuner": max(row["score"] for row in peer)},
-        "same_trials": {
+        "ratio": mean and mean * arguments.trials / searched["process_seconds"],
+        "best": {"tlpipe": searched["best"], "keras-tuner": best},
+        "best_of_the_peers_trials": {
             "tlpipe": max((score for score in same if score is not None), default=None),
-            "keras-tuner": max(row["score"] for row in peer),
+            "keras-tuner": best,
         },
         "rows": {"tlpipe": searched, "keras-tuner": peer},
     }
@@ -177,6 +178,7 @@ def main() -> None:
         searched = common.in_a_process(
             script, *flags, "tlpipe", str(root), str(folder / "search"), "0"
         )
+        print(common.save(name, result_of(arguments, searched, peer)), flush=True)
     manifest = split(root, folder / "split")
     last = min(arguments.trials, len(peer) + (arguments.peer or arguments.trials))
     for number in range(len(peer), last):

@@ -41,9 +41,9 @@ SEARCH = {
 COMPARED = ("trial", "status", "score", "head_score", *SEARCH["space"])
 
 
-def start(work: Path, folder: Path) -> subprocess.Popen:
+def start(work: Path, folder: Path, *flags: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "tlpipe", "search", "--data", work / "data"]
-    command += ["--space", work / "search.yaml", "--out", folder]
+    command += ["--space", work / "search.yaml", "--out", folder, *flags]
     return subprocess.Popen(
         list(map(str, command)),
         env={**os.environ, "TLPIPE_CACHE": str(folder) + "-cache"},
