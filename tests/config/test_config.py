@@ -87,6 +87,8 @@ def test_equal_settings_share_a_folder_and_others_get_their_own(tmp_path):
     first.mkdir(parents=True)
     (first / "config.yaml").write_text(dump(pipeline), encoding="utf-8")
     assert default_folder(pipeline, tmp_path) == first
+    labels = validate(override(FINETUNE, ["scan.data=photos", "scan.target=labels"]))
+    assert default_folder(labels, tmp_path).name.startswith("photos-labels-")
     other = validate(override(FINETUNE, ["scan.data=photos", "seed=1"]))
     assert default_folder(other, tmp_path) == first, "nothing was trained in it"
     (first / ".lock.json").write_text("{}")

@@ -56,7 +56,7 @@ def verdict(
     if not conclusive:
         sentence = f"Inconclusive: {pictures} pictures are too few to judge by (at least {few})."
     elif whole is not None and whole > pictures:
-        sentence += f" Judged on {pictures} of {whole} pictures: fewer prove less."
+        sentence += f" Judged on {pictures} of {whole} pictures: a higher --limit proves more."
     return Verdict(
         level=level,
         conclusive=conclusive,

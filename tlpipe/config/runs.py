@@ -18,11 +18,15 @@ _EARLY = {".lock", ".lock.json", "log.txt", "config.yaml"}
 def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
     """``runs/NAME-DATE``; the same settings again give the same folder, so that they resume.
 
+    What is not one class a picture has its target in the name: ``runs/NAME-labels-DATE``.
+
     A folder that holds other settings is left alone and the next free number is taken, unless
     nothing was trained in it yet: an attempt that failed early leaves no clutter.
     """
-    data = pipeline.stages["scan"].data if "scan" in pipeline.stages else None
-    name = re.sub(r"[^\w.-]+", "-", name_of(data)) if data else "run"
+    scan = pipeline.stages.get("scan")
+    name = re.sub(r"[^\w.-]+", "-", name_of(scan.data)) if scan and scan.data else "run"
+    if scan and scan.target != "class":
+        name = f"{name}-{scan.target}"
     wanted = dump(pipeline)
     for folder in sorted(root.glob(f"{name}-????-??-??*")):
         config = folder / "config.yaml"

@@ -109,7 +109,7 @@ def _rows(table: Table, label: str, *, empty: bool):
     """Each row with its label, part and group; whether a label may be ``empty``."""
     labels = table.column(label)
     if labels is None:
-        todo = " --label names the column that holds the label"
+        todo = "name the column that holds the label with --label; "
         raise no_column(table.file, label, table.columns, todo=todo)
     splits, groups = table.column("split"), table.column("group")
     for row in table.rows:

@@ -133,13 +133,13 @@ def _heading(file: Path, names: list[str]) -> tuple[list[str], int]:
 
 
 def no_column(file: Path, wanted: str, names: Iterable[str], *, todo: str = "") -> DataError:
-    """That a column is missing: names those there are, and the nearest; ``todo`` follows."""
+    """That a column is missing: names those there are, and after ``todo`` the nearest."""
     names = [name for name in names if name]
     return DataError(
         f"'{file}' has no column '{wanted}'.",
         where=f"{file}, line 1",
         cause=f"its columns are {', '.join(names)}"[:300],
-        todo=nearest(wanted, [name.lower() for name in names]) + todo,
+        todo=todo + nearest(wanted, [name.lower() for name in names]),
     )
 
 

@@ -112,9 +112,9 @@ class _Form(ABC):
 
 
 class _Files(_Form):
+    @abstractmethod
     def targets(self) -> dict[str, Path]:
         """Where each picture goes, and the file that it is a copy of."""
-        raise NotImplementedError
 
     def texts(self) -> dict[str, bytes]:
         """The other files."""
