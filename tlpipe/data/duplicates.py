@@ -32,6 +32,12 @@ _TILE = 512
 _RESIDUAL = 0.4
 _RESIDUAL_OF_DETAIL = 0.03
 _RESIDUAL_OF_CONTRAST = 0.2
+# What may be left at a quarter of the size, not blurred, for a full look to be worth while. Of
+# 8,300 pairs that the full look calls equal (compressed, resized, brighter, noisy; cells,
+# photographs, tiles of 32 px) the worst leaves .83 of it, of different cells eight pairs in ten
+# leave more than all of it.
+_GLANCE = 4.0
+_GLANCE_OF_CONTRAST = 0.12
 # After the coarse alignment: 98 % of the crops are above, 88 % of the cells alike below.
 _ENOUGH_CORRELATION = 0.975
 _SATURATED = 240
@@ -168,7 +174,7 @@ def same_picture(a: np.ndarray, b: np.ndarray, side: int) -> bool:
     if any(flat):
         return all(flat) and abs(float(a.mean() - b.mean())) < _FLAT
     warp = np.eye(2, 3, dtype=np.float32)
-    if _residual_is_small(a, b, warp, side):
+    if _may_lie_alike(a, b, side) and _residual_is_small(a, b, warp, side):
         return True
     for scale, least in ((2, _ENOUGH_CORRELATION), (1, 0)):
         warp = _align(a, b, warp, scale, least)
@@ -271,6 +277,14 @@ def _align(
     return warp if correlation > least else None
 
 
+def _may_lie_alike(a: np.ndarray, b: np.ndarray, side: int) -> bool:
+    """A glance, ten times as fast: False where the full look without alignment would say no."""
+    a, b = (cv2.resize(x, (32, 32), interpolation=cv2.INTER_AREA) for x in (a, b))
+    _, _, y, left = _fitted(a, b, np.ones(a.shape, bool))
+    limit = max(_GLANCE, _GLANCE_OF_CONTRAST * float(y.std()))
+    return float(np.sqrt(np.mean(left**2))) <= limit * max(1.0, SIDE / side)
+
+
 def _residual_is_small(a: np.ndarray, b: np.ndarray, warp: np.ndarray, side: int) -> bool:
     """Fit b to a in brightness and contrast, and look at what is left after a blur.
 
@@ -285,21 +299,31 @@ def _residual_is_small(a: np.ndarray, b: np.ndarray, warp: np.ndarray, side: int
     seen = inside > 0
     if seen.mean() < 0.5:
         return False
-    # A brighter copy has lost what was near white; where most is white there is nothing to lose.
-    below = seen & (np.maximum(a, b) < _SATURATED)
-    seen = below if below.mean() > 0.5 else seen
-    x, y = a[seen] - a[seen].mean(), b[seen] - b[seen].mean()
-    contrast = float(x @ y) / max(float(x @ x), 1e-6)
+    seen, contrast, y, rest = _fitted(a, b, seen)
     if not 0.5 < contrast < 2:
         return False
     left = np.zeros_like(a)
-    left[seen] = y - contrast * x
+    left[seen] = rest
     weight = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 4).clip(1e-3)
     left = cv2.GaussianBlur(left, (0, 0), 4) / weight
     residual = float(np.sqrt(np.mean(left[seen] ** 2)))
     detail = float((a - cv2.GaussianBlur(a, (0, 0), 4))[seen].std())
     limit = max(_RESIDUAL * min(coarse, 2), _RESIDUAL_OF_DETAIL * detail)
     return residual <= min(limit, _RESIDUAL_OF_CONTRAST * float(y.std()))
+
+
+def _fitted(a: np.ndarray, b: np.ndarray, seen: np.ndarray):
+    """Fit a to b in brightness and contrast.
+
+    Returns:
+        Which pixels were looked at, the contrast, b about its mean, and what of it is left.
+    """
+    # A brighter copy has lost what was near white; where most is white there is nothing to lose.
+    below = seen & (np.maximum(a, b) < _SATURATED)
+    seen = below if below.mean() > 0.5 else seen
+    x, y = a[seen] - a[seen].mean(), b[seen] - b[seen].mean()
+    contrast = float(x @ y) / max(float(x @ x), 1e-6)
+    return seen, contrast, y, y - contrast * x
 
 
 def _group(members: list[Picture]) -> DuplicateGroup:
