@@ -18,6 +18,7 @@ from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import MANIFEST, open_manifest
 from tlpipe.stages.select import MODEL
 from tlpipe.targets.target import Target
+from tlpipe.training.devices import padded
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
@@ -70,9 +71,11 @@ def predict_rows(classifier, manifest: Manifest, rows: np.ndarray, advance) -> n
     """Answers, float32 (n, outputs), to the manifest's pictures in ``rows``."""
     about = classifier.metadata
     sampler = Sampler(manifest, about.size, about.resize, pixels=about.pixels)
-    found = []
-    for pictures, _ in batches(sampler, rows, view=None, batch_size=32):
-        found.append(classifier.predict_arrays(pictures))
+    found, size = [], min(32, len(rows))
+    for pictures, _ in batches(sampler, rows, view=None, batch_size=size):
+        # All batches of one size: another one would be compiled for seconds.
+        answers = classifier.predict_arrays(padded(pictures, size - len(pictures)))
+        found.append(answers[: len(pictures)])
         advance(sum(map(len, found)), len(rows))
     return np.concatenate(found)
 

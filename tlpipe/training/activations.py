@@ -12,7 +12,7 @@ import numpy as np
 from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
 from tlpipe.training.bottleneck import Meter
-from tlpipe.training.devices import ONE, OneDevice
+from tlpipe.training.devices import ONE, OneDevice, padded
 from tlpipe.training.store import Store
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -105,10 +105,9 @@ class Activations:
         return self.stores[0].read(rows, view)
 
     def _compute(self, pictures: np.ndarray, rows: np.ndarray, view: int | None) -> np.ndarray:
-        short = self.batch_size - len(pictures)
-        padded = np.pad(pictures, [(0, short), (0, 0), (0, 0), (0, 0)]) if short else pictures
+        whole = padded(pictures, self.batch_size - len(pictures))
         start = time.perf_counter()
-        outputs = self.devices.predict(self.prefix, padded)
+        outputs = self.devices.predict(self.prefix, whole)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         outputs = [np.asarray(output)[: len(rows)] for output in outputs]
         self.meter.frozen += time.perf_counter() - start

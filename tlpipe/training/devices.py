@@ -72,12 +72,12 @@ class SeveralDevices(OneDevice, ABC):
         weights = np.ones(count, "float32") if weights is None else weights
         # Keras divides by the number of pictures, the padding included.
         weights = weights * np.float32((count + short) / count)
-        padded = [_padded(array, short) for array in (values, targets, weights)]
+        padded = [padded(array, short) for array in (values, targets, weights)]
         return self._train(model, *padded)
 
     def predict(self, model, values) -> np.ndarray | list[np.ndarray]:
         """The model's outputs, computed on all devices."""
-        outputs = self._predict(model, _padded(values, -len(values) % len(self.names)))
+        outputs = self._predict(model, padded(values, -len(values) % len(self.names)))
         if isinstance(outputs, list | tuple):
             return [np.asarray(output)[: len(values)] for output in outputs]
         return np.asarray(outputs)[: len(values)]
@@ -175,7 +175,7 @@ def _refuse_several_workers() -> None:
         )
 
 
-def _padded(array: np.ndarray, short: int) -> np.ndarray:
+def padded(array: np.ndarray, short: int) -> np.ndarray:
     """``array`` with ``short`` zeros behind it along the first axis."""
     if not short:
         return array

@@ -17,7 +17,7 @@ from tlpipe.errors import TrainingError
 from tlpipe.targets.target import Target
 from tlpipe.training import checkpoint
 from tlpipe.training.activations import Source
-from tlpipe.training.devices import ONE, OneDevice
+from tlpipe.training.devices import ONE, OneDevice, padded
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,13 @@ def predict_logits(
     suffix: keras.Model, source: Source, rows: np.ndarray, devices: OneDevice = ONE
 ) -> np.ndarray:
     """Logits, float32 (n, outputs), of the pictures in ``rows``, not augmented."""
-    stream = source.stream(rows, None)
-    return np.concatenate([np.asarray(devices.predict(suffix, values)) for values, _ in stream])
+    found, size = [], 0
+    for values, _ in source.stream(rows, None):
+        size = size or len(values)
+        # The last batch too has the size of the others: another one would be compiled.
+        logits = devices.predict(suffix, padded(values, size - len(values)))
+        found.append(np.asarray(logits)[: len(values)])
+    return np.concatenate(found)
 
 
 def train(
