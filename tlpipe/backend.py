@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 from tlpipe.errors import ConfigError, one_line
+from tlpipe.terminal import passing
 
 # Keras' own name for how many processes train together.
 _PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -30,7 +31,11 @@ def import_backend() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
+    # Python compiles a new install's libraries when they are first imported.
+    with (
+        passing("loading Keras (the first time: half a minute) ..."),
+        tempfile.TemporaryFile() as chatter,
+    ):
         os.dup2(chatter.fileno(), 2)
         try:
             import keras
