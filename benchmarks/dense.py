@@ -96,7 +96,7 @@ def without_padding():
     keras.utils.set_random_seed(0)
     image = x = keras.Input((WINDOW, WINDOW, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 64, -2.0, dtype="float32")(x)
-    for filters, kernel in ((16, 6), (32, 4), (64, 3), (64, 3), (128, 4)):
+    for filters, kernel in ((32, 6), (64, 4), (128, 3), (128, 3), (256, 4)):
         how = {"activation": "relu", "kernel_initializer": "he_normal"}
         x = layers.Conv2D(filters, kernel, 2, **how)(x)
     x = layers.GlobalAveragePooling2D()(x)
