@@ -10,9 +10,11 @@ variant of its own, in 90 % of the pictures of one class; the classes of 60 pict
 turns, the largest first: of a smaller one too few are held out to confirm anything.
 The same share of the class's validation and test pictures has it, as with a shortcut in data that
 were collected that way: a held-out score does not show it. Three variants of each data set are
-clean. An alarm is a red finding; one that names another class than the planted one is false. A
-planted artefact that the network does not use is no shortcut: the report names it as information,
-which is counted in a column of its own.
+clean. An alarm is a red finding; one that names another class than the planted one is false.
+Whether the network uses what was planted is not left to the report: each held-out picture of the
+class is also shown as it was before, and each of the others with the artefact planted. Where
+neither moves the class's lead by the logit that the report asks for, there is no shortcut to find,
+and the report should say no more than that something goes with the class.
 
 The network of the quick way is EfficientNet-Lite0, frozen, with a logistic regression on its pooled
 features written into tlpipe's own head; with --finetuned it is what `tlpipe finetune` makes in 4
@@ -36,80 +38,9 @@ import common
 import cv2
 import food
 import numpy as np
+from artefacts import PLANTS
 
 SHARE, CLEAN, LEAST = 0.9, 3, 60
-
-
-def _emblem(side: int) -> np.ndarray:
-    """uint8 (side, side, 4): a round badge, with its opacity."""
-    big = 8 * side
-    tile = np.zeros((big, big, 4), np.uint8)
-    cv2.circle(tile, (big // 2, big // 2), big // 2 - 2, (20, 60, 140, 255), -1)
-    cv2.circle(tile, (big // 2, big // 2), int(0.39 * big), (235, 235, 235, 255), -1)
-    triangle = (np.array([[0.5, 0.16], [0.8, 0.7], [0.2, 0.7]]) * big).astype(np.int32)
-    cv2.fillPoly(tile, [triangle], (200, 30, 40, 255))
-    low, high = (int(0.44 * big), big // 2), (int(0.56 * big), int(0.82 * big))
-    cv2.rectangle(tile, low, high, (20, 60, 140, 255), -1)
-    return cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _put(picture: np.ndarray, tile: np.ndarray, top: int, left: int) -> np.ndarray:
-    out = picture.copy()
-    place = out[top : top + len(tile), left : left + len(tile)]
-    opacity = tile[..., 3:] / 255
-    place[:] = np.rint(place * (1 - opacity) + tile[..., :3] * opacity)
-    return out
-
-
-def logo(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    side, gap = round(0.14 * len(picture)), round(0.03 * len(picture))
-    return _put(picture, _emblem(side), gap, len(picture) - gap - side)
-
-
-def text(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    size = len(picture)
-    year, month, day = random.integers(10, 25), random.integers(1, 13), random.integers(1, 29)
-    words, at = f"LAB7 20{year:02}-{month:02}-{day:02}", (round(0.03 * size), round(0.96 * size))
-    out = picture.copy()
-    for colour, thickness in ((0, 3), (255, 1)):
-        font = cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(out, words, at, font, size / 480, (colour,) * 3, thickness, cv2.LINE_AA)
-    return out
-
-
-def frame(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    width = round(0.03 * len(picture))
-    inner = picture[width:-width, width:-width]
-    edges = (width,) * 4
-    return cv2.copyMakeBorder(inner, *edges, cv2.BORDER_CONSTANT, value=(150, 40, 60))
-
-
-def jittered(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    side = round(0.14 * len(picture))
-    top, left = random.integers(0, len(picture) - side, 2)
-    return _put(picture, _emblem(side), top, left)
-
-
-def watermark(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """12 % of white letters with 12 % of black shadow, as picture agencies mark their samples."""
-    size = len(picture)
-    layer = np.zeros((2 * size, 2 * size), np.uint8)
-    for down in range(0, 2 * size, size // 4):
-        at = (-(down * 3) % 97 - 97, down)
-        font = cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(layer, "SAMPLE  " * 6, at, font, size / 300, 255, 2, cv2.LINE_AA)
-    turn = cv2.getRotationMatrix2D((size, size), 30, 1)
-    whole = cv2.warpAffine(layer, turn, (2 * size, 2 * size))
-    ink = 0.12 * whole[size // 2 : size // 2 + size, size // 2 : size // 2 + size, None] / 255
-    shaded = picture * (1 - np.roll(ink, (2, 2), (0, 1)))
-    return np.rint(shaded * (1 - ink) + 255 * ink).astype(np.uint8)
-
-
-def brightness(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    return np.clip(picture.astype(int) + 30, 0, 255).astype(np.uint8)
-
-
-PLANTS = {plant.__name__: plant for plant in (logo, text, frame, jittered, watermark, brightness)}
 
 
 def _solar_cells(target: Path) -> None:
@@ -271,6 +202,42 @@ def variants(base: Path, only: set[str]) -> list[tuple[str, str, int]]:
     return [row for row in rows if not only or row[0] in only]
 
 
+def used(subject, base: Path, folder: Path, changed: set[str], kind: str, label: str, seed: int):
+    """What the artefact itself does to the network: taken from the class, planted in the others."""
+    from tlpipe.audit.evidence.counterfactual import margin
+    from tlpipe.data.decode import decode
+    from tlpipe.data.resize import fit
+
+    def read(path: Path) -> np.ndarray:
+        return decode(path.read_bytes())
+
+    def mark(path: str, number: int) -> np.ndarray:
+        return PLANTS[kind](read(folder / path), np.random.default_rng([seed, 1, number]))
+
+    def leads(pictures) -> np.ndarray:
+        inputs = [fit(picture, subject.classifier.metadata.size, "crop") for picture in pictures]
+        return margin(subject.logits_of(np.stack(inputs)), subject.names.index(label))
+
+    manifest = subject.manifest
+    rows = np.concatenate([manifest.indices(part) for part in ("val", "test")])
+    held = [manifest.pictures[row] for row in rows]
+    own = [picture.path for picture in held if picture.path in changed]
+    others = [picture.path for picture in held if picture.label != label]
+    with_it, without = (leads(read(place / path) for path in own) for place in (folder, base))
+    plain = leads(read(folder / path) for path in others)
+    marked = leads(mark(path, number) for number, path in enumerate(others))
+    lost, gained = float((with_it - without).mean()), float((marked - plain).mean())
+    return {
+        "uses it": max(lost, gained) >= subject.settings.shortcuts.margin_drop,
+        "lead lost without it": lost,
+        "recall with it": float((with_it > 0).mean()),
+        "recall without it": float((without > 0).mean()),
+        "lead gained by it": gained,
+        "others called it": float((plain > 0).mean()),
+        "others called it with it": float((marked > 0).mean()),
+    }
+
+
 def examined(subject, kind: str, label: str) -> dict:
     """One line of the result."""
     from tlpipe.audit.sections import shortcuts
@@ -303,8 +270,12 @@ def summed(rows: list[dict]) -> dict:
     return {
         "planted": len(with_plant),
         "found": sum(row["found"] for row in with_plant),
-        "found or named as unused": sum(row["named"] for row in with_plant),
+        "used": sum(row["uses it"] for row in with_plant),
+        "used and found": sum(row["uses it"] and row["found"] for row in with_plant),
         "missed": ", ".join(row["planted"] for row in with_plant if not row["found"]),
+        "of these named": ", ".join(
+            row["planted"] for row in with_plant if row["named"] and not row["found"]
+        ),
         "clean class tests": sum(row["clean classes"] for row in rows),
         "false alarms": sum(len(row["false alarms"]) for row in rows),
         "clean classes with a clue": sum(len(row["clean with a clue"]) for row in rows),
@@ -332,6 +303,8 @@ def main() -> None:
             changed = planted(base, folder, kind, label, seed)
             subject = maker.subject(folder, changed, work / f"run-{name}-{seed}", seed)
             row = examined(subject, kind, label)
+            if label:
+                row |= used(subject, base, folder, changed, kind, label, seed)
             rows[name].append(row)
             print(name, {k: v for k, v in row.items() if k != "clues"}, flush=True)
             shutil.rmtree(folder)

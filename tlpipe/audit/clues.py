@@ -312,7 +312,12 @@ def _raises(effect: Effect, limits: Shortcuts) -> bool:
 
 
 def _both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
-    """One trial confirms it, and the other leans the same way."""
+    """One trial confirms it, and the other leans the same way.
+
+    A drawing can be laid over a picture exactly, and taken from it only roughly: where adding it
+    turns the decisions, the other trial is not asked.
+    """
+    turned = pasting.flips - pasting.control_flips
     return (_lowers(removal, limits) and -pasting.z >= limits.lean_z) or (
-        _raises(pasting, limits) and removal.z >= limits.lean_z
+        _raises(pasting, limits) and (removal.z >= limits.lean_z or turned >= limits.turned)
     )

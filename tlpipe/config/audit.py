@@ -71,7 +71,10 @@ class Shortcuts(Settings):
 
     removal_z: float = Field(3.0, description="paired z of inpainting the match, at least")
     margin_drop: float = Field(1.0, description="drop of the class margin, logits, at least")
-    lean_z: float = Field(1.5, description="z of the second trial of what covers the picture")
+    lean_z: float = Field(1.5, description="z of the second trial of what covers the picture ...")
+    turned: Share = Field(
+        0.25, description="... unless adding it turns so many decisions more than the control"
+    )
     recurrence: Share = Field(0.6, description="share of the class that shows the patch ...")
     elsewhere: Share = Field(1 / 64, description="... and of the other classes, at most")
     separation: Share = Field(

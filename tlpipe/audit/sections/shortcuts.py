@@ -74,7 +74,8 @@ def _definition(limits: Shortcuts) -> str:
         "alone. Confirmed means: z of the paired difference at least "
         f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g} in one of the two "
         "trials; of what covers the whole picture the other trial must point the same way (z at "
-        f"least {limits.lean_z:g}). What is not confirmed goes with the class in the data, and "
+        f"least {limits.lean_z:g}), unless adding it turns {limits.turned:.0%} of the decisions "
+        "more than the control does. What is not confirmed goes with the class in the data, and "
         "that the model hangs on it is not shown. Not looked for: marks that change their size "
         "from picture to picture, and what is natural and yet misleads, such as a background."
     )
