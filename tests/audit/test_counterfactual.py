@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
+from tlpipe.audit.clues import both_ways
 from tlpipe.audit.evidence import counterfactual
-from tlpipe.audit.evidence.counterfactual import effect, elsewhere, inpainted, margin, pasted
+from tlpipe.audit.evidence.counterfactual import (
+    Effect,
+    effect,
+    elsewhere,
+    inpainted,
+    margin,
+    pasted,
+)
+from tlpipe.config.audit import Shortcuts
 
 SIZE = 64
 BOX = (4, 40, 20, 58)
@@ -137,3 +146,25 @@ def test_the_control_never_touches_the_box():
 
 def test_there_is_no_control_for_a_box_as_large_as_the_picture():
     assert elsewhere((0, 0, 60, 60), SIZE, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("removal", "pasting", "confirmed"),
+    [
+        # drop, z, flips, those of the control
+        ((2.0, 5.0, 0.3, 0.0), (-0.5, -2.0, 0.0, 0.0), True),
+        ((2.0, 5.0, 0.3, 0.0), (0.5, 2.0, 0.0, 0.0), False),
+        ((0.5, 2.0, 0.0, 0.0), (-2.0, -5.0, 0.1, 0.0), True),
+        ((-1.0, -0.9, 0.7, 0.6), (-9.0, -6.0, 0.1, 0.0), False),
+        # It can't be taken off well, but laid on it turns the decisions.
+        ((-1.0, -0.9, 0.7, 0.6), (-9.0, -6.0, 0.46, 0.02), True),
+        ((-1.0, -0.9, 0.7, 0.6), (-9.0, -6.0, 0.46, 0.4), False),
+        ((-1.0, -0.9, 0.7, 0.6), (-9.0, -2.0, 0.46, 0.02), False),
+    ],
+)
+def test_two_trials_confirm_what_covers_the_picture(removal, pasting, confirmed):
+    effects = [
+        Effect(48, drop, z, drop, 0.0, flips, of_control)
+        for drop, z, flips, of_control in (removal, pasting)
+    ]
+    assert both_ways(*effects, Shortcuts()) == confirmed

@@ -258,7 +258,7 @@ def _whole(
     for row in rows[:2]:
         examples.append(("as it is", held.pictures[row]))
         examples.append(("undone", artefact.removed(held.pictures[row])))
-    confirmed = _both_ways(removal, pasting, limits)
+    confirmed = both_ways(removal, pasting, limits)
     return Clue(
         kind=kind,
         label=label,
@@ -311,7 +311,7 @@ def _raises(effect: Effect, limits: Shortcuts) -> bool:
     return effect.raises(limits.removal_z, limits.margin_drop)
 
 
-def _both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
+def both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
     """One trial confirms it, and the other leans the same way.
 
     A drawing can be laid over a picture exactly, and taken from it only roughly: where adding it
