@@ -57,8 +57,14 @@ def network(name: str) -> tuple[keras.Model, np.ndarray]:
     size = max(64, registry.get(name).minimum_size)
     backbone = build(name, weights="none", size=size).model
     pictures = np.stack(list(photographs(backbone.input.shape[1]).values())[:3])
-    planes = np.arange(backbone.input.shape[-1]) % 3
-    return add_head(backbone, 3, Head(), seed=0), pictures[..., planes]
+    pictures = pictures[..., np.arange(backbone.input.shape[-1]) % 3]
+    # The signal of a random network may grow from block to block, that of EfficientNetV2-L to 1e6
+    # and its gradient to 1e17: then rounding is all there is to compare.
+    norms = [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]
+    while np.abs(backbone.predict_on_batch(pictures)).max() > 1e3:
+        for norm in norms:
+            norm.gamma.assign(norm.gamma * 0.7)
+    return add_head(backbone, 3, Head(), seed=0), pictures
 
 
 @pytest.mark.parametrize("name", named(registry.names(), {"mobilenetv2"}))
