@@ -146,6 +146,8 @@ def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Fin
     elif strength(clue) >= limits.margin_drop:
         checked = "Whether the model uses it can't be told, the two trials disagree: "
         checked += _effects(clue)
+    elif clue.removal.lowers(limits.removal_z, 0) or clue.pasting.raises(limits.removal_z, 0):
+        checked = "It moves the model a little: " + _effects(clue)
     else:
         checked = "The model does not hang on it: " + _effects(clue)
     return Finding(
