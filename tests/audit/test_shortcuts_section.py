@@ -152,6 +152,14 @@ def test_an_artefact_the_model_ignores_is_information_only():
     assert NAMES[1] in clue.sentence
 
 
+def test_of_one_that_moves_the_model_a_little_that_is_said():
+    section = shortcuts.examine(Cut(with_mark, lambda pictures: uses_mark(pictures) / 8))
+    assert section.level == "green"
+    clue = next(f for f in section.findings if f.name == "shortcuts.1")
+    assert clue.level == "info"
+    assert "moves the model a little" in clue.sentence
+
+
 def test_clean_pictures_raise_no_alarm():
     section = shortcuts.examine(Cut(lambda picture: picture, uses_texture))
     assert section.level == "green"

@@ -141,12 +141,13 @@ def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Fin
             "train again, and test on pictures without it",
             weight=0.9,
         )
+    little = limits.removal_z, limits.margin_drop / 4
     if not clue.removal.pictures:
         checked = "No held-out picture was fit to try whether the model uses it."
     elif strength(clue) >= limits.margin_drop:
         checked = "Whether the model uses it can't be told, the two trials disagree: "
         checked += _effects(clue)
-    elif clue.removal.lowers(limits.removal_z, 0) or clue.pasting.raises(limits.removal_z, 0):
+    elif clue.removal.lowers(*little) or clue.pasting.raises(*little):
         checked = "It moves the model a little: " + _effects(clue)
     else:
         checked = "The model does not hang on it: " + _effects(clue)
