@@ -72,8 +72,8 @@ class SeveralDevices(OneDevice, ABC):
         weights = np.ones(count, "float32") if weights is None else weights
         # Keras divides by the number of pictures, the padding included.
         weights = weights * np.float32((count + short) / count)
-        padded = [padded(array, short) for array in (values, targets, weights)]
-        return self._train(model, *padded)
+        batch = [padded(array, short) for array in (values, targets, weights)]
+        return self._train(model, *batch)
 
     def predict(self, model, values) -> np.ndarray | list[np.ndarray]:
         """The model's outputs, computed on all devices."""
