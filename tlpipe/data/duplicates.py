@@ -278,7 +278,7 @@ def _align(
 
 
 def _may_lie_alike(a: np.ndarray, b: np.ndarray, side: int) -> bool:
-    """A glance, ten times as fast: False where the full look without alignment would say no."""
+    """A glance at a quarter of the size: False where the full look as they lie would say no."""
     a, b = (cv2.resize(x, (32, 32), interpolation=cv2.INTER_AREA) for x in (a, b))
     _, _, y, left = _fitted(a, b, np.ones(a.shape, bool))
     limit = max(_GLANCE, _GLANCE_OF_CONTRAST * float(y.std()))
