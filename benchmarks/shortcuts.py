@@ -1,6 +1,6 @@
 """Artefacts planted in real pictures: does the report's search for shortcuts find them?
 
-    python benchmarks/shortcuts.py                       # both data sets, frozen: about an hour
+    python benchmarks/shortcuts.py                       # both data sets, frozen: half an hour
     python benchmarks/shortcuts.py --finetuned           # networks that tlpipe fine-tuned
     python benchmarks/shortcuts.py --data solar-cells --only clean,logo --pictures 600
 
@@ -202,7 +202,9 @@ def variants(base: Path, only: set[str]) -> list[tuple[str, str, int]]:
     return [row for row in rows if not only or row[0] in only]
 
 
-def used(subject, base: Path, folder: Path, changed: set[str], kind: str, label: str, seed: int):
+def used(
+    subject, base: Path, folder: Path, changed: set[str], kind: str, label: str, seed: int
+) -> dict:
     """What the artefact itself does to the network: taken from the class, planted in the others."""
     from tlpipe.audit.evidence.counterfactual import margin
     from tlpipe.data.decode import decode

@@ -22,7 +22,7 @@ MOST_BYTES = 600_000
 # What a machine calls its folders, wherever the notebook was run.
 ABSOLUTE = re.compile(r"(?<![\w.:/])/(home|tmp|root|work|Users|private|var|opt|mnt)/")
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
-# Of each class: enough for every cell to have something to show, in half of the time.
+# Of each class: enough for every cell to have something to show.
 FEWER = 60
 
 
