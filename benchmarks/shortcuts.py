@@ -13,8 +13,9 @@ were collected that way: a held-out score does not show it. Three variants of ea
 clean. An alarm is a red finding; one that names another class than the planted one is false.
 Whether the network uses what was planted is not left to the report: each held-out picture of the
 class is also shown as it was before, and each of the others with the artefact planted. Where
-neither moves the class's lead by the logit that the report asks for, there is no shortcut to find,
-and the report should say no more than that something goes with the class.
+neither moves the class's lead by the share of the model's usual lead that the report asks for,
+there is no shortcut to find, and the report should say no more than that something goes with the
+class.
 
 The network of the quick way is EfficientNet-Lite0, frozen, with a logistic regression on its pooled
 features written into tlpipe's own head; with --finetuned it is what `tlpipe finetune` makes in 4
@@ -206,6 +207,7 @@ def used(
     subject, base: Path, folder: Path, changed: set[str], kind: str, label: str, seed: int
 ) -> dict:
     """What the artefact itself does to the network: taken from the class, planted in the others."""
+    from tlpipe.audit.evidence.confirmation import Bar
     from tlpipe.audit.evidence.counterfactual import margin
     from tlpipe.data.decode import decode
     from tlpipe.data.resize import fit
@@ -229,8 +231,11 @@ def used(
     plain = leads(read(folder / path) for path in others)
     marked = leads(mark(path, number) for number, path in enumerate(others))
     lost, gained = float((with_it - without).mean()), float((marked - plain).mean())
+    logits = np.concatenate([subject.logits(part) for part in ("val", "test")])
+    bar = Bar.of(logits, subject.settings.shortcuts)
     return {
-        "uses it": max(lost, gained) >= subject.settings.shortcuts.margin_drop,
+        "uses it": max(lost, gained) >= bar.drop,
+        "usual lead": bar.lead,
         "lead lost without it": lost,
         "recall with it": float((with_it > 0).mean()),
         "recall without it": float((without > 0).mean()),

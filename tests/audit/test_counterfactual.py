@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from tlpipe.audit.clues import both_ways
 from tlpipe.audit.evidence import counterfactual
+from tlpipe.audit.evidence.confirmation import Bar, usual_lead
 from tlpipe.audit.evidence.counterfactual import (
     Effect,
     effect,
@@ -167,4 +167,22 @@ def test_two_trials_confirm_what_covers_the_picture(removal, pasting, confirmed)
         Effect(48, drop, z, drop, 0.0, flips, of_control)
         for drop, z, flips, of_control in (removal, pasting)
     ]
-    assert both_ways(*effects, Shortcuts()) == confirmed
+    # Leads of 5 logits: a fifth of that is 1.
+    bar = Bar.of(np.array([[0.0, 5.0], [7.0, 2.0]]), Shortcuts())
+    assert bar.both(*effects) == confirmed
+
+
+def test_what_counts_is_the_share_of_the_models_own_lead():
+    """The same network with its logits divided by ten uses what it used."""
+    limits, logits = Shortcuts(), np.random.default_rng(0).normal(size=(50, 4)) * 5
+    second, first = np.sort(logits, axis=1)[:, -2:].T
+    assert usual_lead(logits) == pytest.approx(np.median(first - second))
+    for scale in (1, 10):
+        bar = Bar.of(logits / scale, limits)
+        lead = usual_lead(logits) / scale
+        enough, less = (Effect(48, share * lead, 4, 0, 0, 0, 0) for share in (0.21, 0.19))
+        assert bar.either(enough, counterfactual.NONE)
+        assert not bar.either(less, counterfactual.NONE)
+        assert bar.either(less, counterfactual.NONE, share=1 / 4)
+    few = Effect(4, 100.0, 9, 0, 0, 0, 0)
+    assert not Bar.of(logits, limits).either(few, counterfactual.NONE)

@@ -10,6 +10,7 @@ import numpy as np
 from tlpipe.audit.clue_shown import described, outlined, strong, where
 from tlpipe.audit.evidence import counterfactual, patches
 from tlpipe.audit.evidence.artefacts import Artefact, Frame, Overlay, Shift, drawings, see
+from tlpipe.audit.evidence.confirmation import Bar
 from tlpipe.audit.evidence.counterfactual import Effect
 from tlpipe.audit.evidence.patches import Patch
 from tlpipe.audit.evidence.statistics import auc, measure, worst_auc
@@ -88,17 +89,18 @@ class Telling:
     held_out: float
 
 
-def search(subject: Subject) -> tuple[list[Clue], list[Telling]]:
-    """Everything found, the confirmed and strongest first."""
+def search(subject: Subject) -> tuple[list[Clue], list[Telling], Bar]:
+    """Everything found, the confirmed and strongest first, and what confirmed it."""
     limits = subject.settings.shortcuts
     train, held = training(subject), held_out(subject)
-    clues = [*_marks(subject, limits, held), *_wholes(subject, limits, train, held)]
+    bar = Bar.of(held.logits, limits)
+    clues = [*_marks(subject, limits, bar, held), *_wholes(subject, limits, bar, train, held)]
     clues.sort(key=lambda clue: (not clue.confirmed, -strength(clue), clue.label))
     if len(subject.names) == 2:
         # Of two classes the one is brighter because the other is darker: said once.
         shifts = [clue for clue in clues if clue.kind in _SHIFTS]
         clues = [clue for clue in clues if clue.kind not in _SHIFTS or clue is shifts[0]]
-    return clues, _telling(limits, train, held, len(subject.names))
+    return clues, _telling(limits, train, held, len(subject.names)), bar
 
 
 def strength(clue: Clue) -> float:
@@ -129,7 +131,7 @@ def held_out(subject: Subject) -> Pictures:
     )
 
 
-def _marks(subject: Subject, limits: Shortcuts, held: Pictures) -> list[Clue]:
+def _marks(subject: Subject, limits: Shortcuts, bar: Bar, held: Pictures) -> list[Clue]:
     with subject.progress("looking for recurrent marks") as advance:
         found = patches.mine(
             subject.pictures("train"),
@@ -144,12 +146,12 @@ def _marks(subject: Subject, limits: Shortcuts, held: Pictures) -> list[Clue]:
     clues = []
     with subject.progress("taking marks out and putting them in") as advance:
         for done, patch in enumerate(found, 1):
-            clues.append(_mark(subject, limits, held, patch))
+            clues.append(_mark(subject, limits, bar, held, patch))
             advance(done, len(found))
     return clues
 
 
-def _mark(subject: Subject, limits: Shortcuts, held: Pictures, patch: Patch) -> Clue:
+def _mark(subject: Subject, limits: Shortcuts, bar: Bar, held: Pictures, patch: Patch) -> Clue:
     random = np.random.default_rng([subject.seed, patch.label, 7])
     own, others = _sides(held.labels, patch.label, random)
     scores, boxes = patches.match(patch, held.pictures[own])
@@ -181,7 +183,7 @@ def _mark(subject: Subject, limits: Shortcuts, held: Pictures, patch: Patch) -> 
     for row, box in list(zip(rows, boxes, strict=True))[:2]:
         examples.append(("where it is", outlined(held.pictures[row], box)))
         examples.append(("painted out", counterfactual.inpainted(held.pictures[row], box)))
-    confirmed = _lowers(removal, limits) or _raises(pasting, limits)
+    confirmed = bar.either(removal, pasting)
     seen_in: tuple[int, ...] = ()
     if confirmed:
         audited, _ = patches.match(patch, subject.pictures(subject.part))
@@ -202,7 +204,9 @@ def _mark(subject: Subject, limits: Shortcuts, held: Pictures, patch: Patch) -> 
     )
 
 
-def _wholes(subject: Subject, limits: Shortcuts, train: Pictures, held: Pictures) -> list[Clue]:
+def _wholes(
+    subject: Subject, limits: Shortcuts, bar: Bar, train: Pictures, held: Pictures
+) -> list[Clue]:
     seen, unseen = see(train.pictures), see(held.pictures)
     drawn = drawings(train.pictures, train.labels)
     share = {"recurrence": limits.recurrence, "elsewhere": limits.elsewhere}
@@ -220,7 +224,8 @@ def _wholes(subject: Subject, limits: Shortcuts, train: Pictures, held: Pictures
                     continue
                 scores = artefact.scores(unseen)
                 if worst_auc(scores, held.labels, label) >= limits.whole_auc:
-                    clues.append(_whole(subject, limits, held, label, kind, artefact, scores))
+                    clue = _whole(subject, limits, bar, held, label, kind, artefact, scores)
+                    clues.append(clue)
             advance(label + 1, len(subject.names))
     return clues
 
@@ -228,6 +233,7 @@ def _wholes(subject: Subject, limits: Shortcuts, train: Pictures, held: Pictures
 def _whole(
     subject: Subject,
     limits: Shortcuts,
+    bar: Bar,
     held: Pictures,
     label: int,
     kind: str,
@@ -258,7 +264,7 @@ def _whole(
     for row in rows[:2]:
         examples.append(("as it is", held.pictures[row]))
         examples.append(("undone", artefact.removed(held.pictures[row])))
-    confirmed = both_ways(removal, pasting, limits)
+    confirmed = bar.both(removal, pasting)
     return Clue(
         kind=kind,
         label=label,
@@ -300,24 +306,4 @@ def _sides(
     return (
         random.permutation(np.flatnonzero(labels == label))[:_MATCHED],
         random.permutation(np.flatnonzero(labels != label))[:_MATCHED],
-    )
-
-
-def _lowers(effect: Effect, limits: Shortcuts) -> bool:
-    return effect.lowers(limits.removal_z, limits.margin_drop)
-
-
-def _raises(effect: Effect, limits: Shortcuts) -> bool:
-    return effect.raises(limits.removal_z, limits.margin_drop)
-
-
-def both_ways(removal: Effect, pasting: Effect, limits: Shortcuts) -> bool:
-    """One trial confirms it, and the other leans the same way.
-
-    A drawing can be laid over a picture exactly, and taken from it only roughly: where adding it
-    turns the decisions, the other trial is not asked.
-    """
-    turned = pasting.flips - pasting.control_flips
-    return (_lowers(removal, limits) and -pasting.z >= limits.lean_z) or (
-        _raises(pasting, limits) and (removal.z >= limits.lean_z or turned >= limits.turned)
     )

@@ -70,7 +70,9 @@ class Shortcuts(Settings):
     """Artefacts that give a class away."""
 
     removal_z: float = Field(3.0, description="paired z of inpainting the match, at least")
-    margin_drop: float = Field(1.0, description="drop of the class margin, logits, at least")
+    lead_share: Share = Field(
+        0.2, description="change of the class's lead, as a share of the usual lead, at least"
+    )
     lean_z: float = Field(1.5, description="z of the second trial of what covers the picture ...")
     turned: Share = Field(
         0.25, description="... unless adding it turns so many decisions more than the control"

@@ -12,6 +12,7 @@ from tlpipe.training.depthwise import (
     sum_of_shifts,
     with_quick_gradient,
 )
+from tlpipe.training.pointwise import products_pay, with_products
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -38,7 +39,11 @@ class Convolution(keras.layers.Layer):
         self.convolution, self.norm = convolution, norm
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
         self.shifted = self.depthwise and shifts_pay(convolution)
-        self.quick_gradient = self.depthwise and gradient_pays(convolution)
+        self.quick_gradient = None
+        if self.depthwise and gradient_pays(convolution):
+            self.quick_gradient = with_quick_gradient
+        elif products_pay(convolution):
+            self.quick_gradient = with_products
         self.built = True
 
     def call(self, x):
@@ -54,7 +59,7 @@ class Convolution(keras.layers.Layer):
             bias = shift if bias is None else bias * scale + shift
         kernel, x = ops.cast(kernel, self.compute_dtype), ops.cast(x, self.compute_dtype)
         if self.quick_gradient and layer.trainable:
-            x = with_quick_gradient(self._convolve, x, kernel)
+            x = self.quick_gradient(self._convolve, x, kernel)
         else:
             x = self._convolve(x, kernel)
         if bias is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from tlpipe.audit.clues import Clue, Telling, search, strength
+from tlpipe.audit.evidence.confirmation import Bar
 from tlpipe.audit.evidence.counterfactual import Effect
 from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
 from tlpipe.audit.subject import Subject
@@ -15,12 +16,12 @@ from tlpipe.metrics.scores import predicted
 
 def examine(subject: Subject) -> Section:
     """Searches training pictures for artefacts, and tries on held-out ones what they do."""
-    clues, telling = search(subject)
+    clues, telling, bar = search(subject)
     names = subject.names
     return Section(
         name="shortcuts",
         title="Shortcuts",
-        findings=_findings(names, clues, telling, subject.settings.shortcuts),
+        findings=_findings(names, clues, telling, bar),
         definition=_definition(subject.settings.shortcuts),
         reference=(
             "Lapuschkin et al., Unmasking Clever Hans predictors and assessing what machines "
@@ -30,6 +31,7 @@ def examine(subject: Subject) -> Section:
         facts={
             "training_pictures": len(subject.labels("train")),
             "held_out_pictures": sum(len(subject.labels(p)) for p in {"val", subject.part}),
+            "usual_lead": bar.lead,
             "clues": [_facts(subject, clue) for clue in clues],
             "properties": [{**asdict(t), "label": names[t.label]} for t in telling],
         },
@@ -72,9 +74,10 @@ def _definition(limits: Shortcuts) -> str:
         "pictures of other classes, and compared with a random piece pasted there. What covers "
         "the whole picture is undone, and added, and compared with an equal change that leaves it "
         "alone. Confirmed means: z of the paired difference at least "
-        f"{limits.removal_z:g} and its mean at least {limits.margin_drop:g} in one of the two "
-        "trials; of what covers the whole picture the other trial must point the same way (z at "
-        f"least {limits.lean_z:g}), unless adding it turns {limits.turned:.0%} of the decisions "
+        f"{limits.removal_z:g} and its mean at least {limits.lead_share:.0%} of what the model's "
+        "best class usually leads the second by, in one of the two trials; of what covers the "
+        "whole picture the other trial must point the same way (z at least "
+        f"{limits.lean_z:g}), unless adding it turns {limits.turned:.0%} of the decisions "
         "more than the control does. What is not confirmed goes with the class in the data, and "
         "that the model hangs on it is not shown. Not looked for: marks that change their size "
         "from picture to picture, and what is natural and yet misleads, such as a background."
@@ -82,7 +85,7 @@ def _definition(limits: Shortcuts) -> str:
 
 
 def _findings(
-    names: tuple[str, ...], clues: list[Clue], telling: list[Telling], limits: Shortcuts
+    names: tuple[str, ...], clues: list[Clue], telling: list[Telling], bar: Bar
 ) -> tuple[Finding, ...]:
     found = []
     if not any(clue.confirmed for clue in clues):
@@ -99,7 +102,7 @@ def _findings(
     for clue in clues:
         alike.setdefault((clue.label, clue.kind, clue.confirmed), []).append(clue)
     for number, group in enumerate(alike.values(), 1):
-        found.append(_finding(f"shortcuts.{number}", names[group[0].label], group, limits))
+        found.append(_finding(f"shortcuts.{number}", names[group[0].label], group, bar))
     for name in dict.fromkeys(names[t.label] for t in telling):
         properties = [t.property for t in telling if names[t.label] == name]
         found.append(
@@ -115,7 +118,7 @@ def _findings(
     return tuple(found)
 
 
-def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Finding:
+def _finding(name: str, label: str, clues: list[Clue], bar: Bar) -> Finding:
     """One of the strongest of some clues of one kind to one class."""
     clue, more = clues[0], len(clues) - 1
     rest = f" The table below has {more} more of the kind." if more else ""
@@ -135,22 +138,21 @@ def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Fin
             level="red",
             sentence=f"The model uses an artefact to tell '{label}': "
             + seen
-            + _effects(clue)
+            + _effects(clue, bar)
             + rest,
             todo=f"remove it from the pictures of '{label}' (crop, mask, or take them again), "
             "train again, and test on pictures without it",
             weight=0.9,
         )
-    little = limits.removal_z, limits.margin_drop / 4
     if not clue.removal.pictures:
         checked = "No held-out picture was fit to try whether the model uses it."
-    elif strength(clue) >= limits.margin_drop:
+    elif strength(clue) >= bar.drop:
         checked = "Whether the model uses it can't be told, the two trials disagree: "
-        checked += _effects(clue)
-    elif clue.removal.lowers(*little) or clue.pasting.raises(*little):
-        checked = "It moves the model a little: " + _effects(clue)
+        checked += _effects(clue, bar)
+    elif bar.either(clue.removal, clue.pasting, share=1 / 4):
+        checked = "It moves the model a little: " + _effects(clue, bar)
     else:
-        checked = "The model does not hang on it: " + _effects(clue)
+        checked = "The model does not hang on it: " + _effects(clue, bar)
     return Finding(
         name=name,
         level="info",
@@ -160,13 +162,14 @@ def _finding(name: str, label: str, clues: list[Clue], limits: Shortcuts) -> Fin
     )
 
 
-def _effects(clue: Clue) -> str:
+def _effects(clue: Clue, bar: Bar) -> str:
     out, into = ("painted out", "pasted into") if clue.kind == "mark" else ("undone", "added to")
     return (
         f"where it is {out}, the class's lead changes by {_signed(-clue.removal.drop)} logits (z "
         f"{_signed(-clue.removal.z)}) and {clue.removal.flips:.0%} of the decisions turn; {into} "
         f"other classes, it changes this class's lead by {_signed(-clue.pasting.drop)} logits (z "
-        f"{_signed(-clue.pasting.z)}) and turns {clue.pasting.flips:.0%}."
+        f"{_signed(-clue.pasting.z)}) and turns {clue.pasting.flips:.0%}. The model's best class "
+        f"usually leads by {bar.lead:.1f}."
     )
 
 
