@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+# Before any test imports TensorFlow, which reads once what tlpipe asks of it.
+import tlpipe  # noqa: F401
+
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As `tlpipe` itself has it, here before any test imports TensorFlow.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a worker for every core: threads beside them would only wait for one another.
     for threads in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import sys
 import tempfile
 
@@ -28,10 +27,6 @@ def import_backend() -> None:
     TensorFlow's C++ side writes lines to file descriptor 2 before any log level is read.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        # TensorFlow leaves oneDNN off where the processor lacks AVX-512 VNNI, as AMD's up to Zen 3
-        # do; a forward pass of EfficientNet-Lite0 takes 2.2 times as long without it there.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Its Python side warns of retracing, which a person can do nothing about.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
