@@ -113,6 +113,9 @@ def test_an_artefact_the_model_uses_is_red_and_names_the_class(used):
     assert section.level == "red"
     first = section.findings[0]
     assert f"'{NAMES[1]}'" in first.sentence
+    assert ". Where it is" in first.sentence
+    lead = section.facts["usual_lead"]
+    assert f"The model's best class usually leads by {lead:.1f}." in first.sentence
     assert first.todo
     red = [clue for clue in section.facts["clues"] if clue["confirmed"]]
     assert {clue["class"] for clue in red} == {NAMES[1]}

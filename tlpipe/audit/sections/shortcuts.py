@@ -138,7 +138,7 @@ def _finding(name: str, label: str, clues: list[Clue], bar: Bar) -> Finding:
             level="red",
             sentence=f"The model uses an artefact to tell '{label}': "
             + seen
-            + _effects(clue, bar)
+            + _capital(_effects(clue, bar))
             + rest,
             todo=f"remove it from the pictures of '{label}' (crop, mask, or take them again), "
             "train again, and test on pictures without it",
@@ -171,6 +171,10 @@ def _effects(clue: Clue, bar: Bar) -> str:
         f"{_signed(-clue.pasting.z)}) and turns {clue.pasting.flips:.0%}. The model's best class "
         f"usually leads by {bar.lead:.1f}."
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _signed(value: float) -> str:
