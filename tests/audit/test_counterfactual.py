@@ -100,6 +100,21 @@ def test_a_change_equal_to_its_control_has_no_effect(crops):
     assert (found.drop, found.z, found.flips) == (0, 0, 0)
 
 
+def test_of_few_pictures_as_large_a_mean_says_less():
+    """The one-sided 5 % of Student's t are 2.015 with 5 degrees of freedom, and 1.645 of a z."""
+    pictures = [np.full((2, 2, 3), i, np.uint8) for i in range(6)]
+    difference = np.array([1.0, -1.0, 2.0, -2.0, 1.5, -1.5])
+    difference += 2.015 * difference.std(ddof=1) / np.sqrt(6)
+
+    def logits_of(shown):
+        given = np.concatenate([np.zeros(6), difference])
+        return np.stack([given[: len(shown)], np.zeros(len(shown))], axis=1)
+
+    found = effect(logits_of, np.zeros((6, 2)), pictures, pictures, 0)
+    assert found.drop == pytest.approx(difference.mean())
+    assert found.z == pytest.approx(1.645, abs=1e-3)
+
+
 def test_no_picture_gives_no_effect(crops):
     found = effect(sees_brightness, np.zeros((0, 2)), [], [], 0)
     assert found == counterfactual.NONE

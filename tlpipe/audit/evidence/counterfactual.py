@@ -8,11 +8,13 @@ Counterfactual Generation", 2019; the paired control is what makes the two compa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
+from scipy import stats
 
 Logits = Callable[[np.ndarray], np.ndarray]
 """uint8 (n, s, s, channels) to float (n, k)."""
@@ -23,6 +25,8 @@ Box = tuple[int, int, int, int]
 FEW = 5
 # Logits: a standard error below this is luck, or a model that rounds.
 _ERROR = 0.01
+# A probability that can still be told from none.
+_SMALLEST = 1e-300
 _AROUND = 2
 _TRIES = 50
 
@@ -35,7 +39,9 @@ class Effect:
         pictures: how many.
         drop: mean of margin after the control minus margin after the change, logits; negative
             where the change makes the class more likely.
-        z: that mean over its standard error, which counts as 0.01 logits at least.
+        z: that mean over its standard error, which counts as 0.01 logits at least, as the normal
+            deviate that is as likely as Student's t of so many pictures: of a few, chance makes
+            larger ones.
         change: mean margin before minus after the change.
         control: mean margin before minus after the control.
         flips: share of all pictures whose decision for or against the class the change turns.
@@ -98,12 +104,20 @@ def effect(
     return Effect(
         pictures=n,
         drop=float(difference.mean()),
-        z=float(difference.mean() / max(error, _ERROR)),
+        z=_deviate(float(difference.mean() / max(error, _ERROR)), n),
         change=float((start - change).mean()),
         control=float((start - control).mean()),
         flips=float(((start > 0) != (change > 0)).mean()),
         control_flips=float(((start > 0) != (control > 0)).mean()),
     )
+
+
+def _deviate(t: float, n: int) -> float:
+    """Student's t of n values as the normal deviate of the same probability."""
+    if n < 2:
+        return 0.0
+    beyond = max(float(stats.t.sf(abs(t), n - 1)), _SMALLEST)
+    return math.copysign(float(stats.norm.isf(beyond)), t) if t else 0.0
 
 
 def removal(
