@@ -213,7 +213,7 @@ def test_mixed_precision_keeps_preprocessing_and_variables_in_float32(name, poli
     assert model.output.dtype == policy.removeprefix("mixed_")
     assert keras.config.dtype_policy().name == "float32"
     full = run(build(name, weights="none", size=96).model, batch)
-    # Of a single value bfloat16, with its eight bits, leaves less on some processors than on others.
+    # What bfloat16, with its eight bits, leaves of a single value depends on the processor.
     assert np.linalg.norm(run(model, batch) - full) < 0.1 * np.linalg.norm(full)
 
 
