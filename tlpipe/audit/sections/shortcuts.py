@@ -147,8 +147,9 @@ def _finding(name: str, label: str, clues: list[Clue], bar: Bar) -> Finding:
     if not clue.removal.pictures:
         checked = "No held-out picture was fit to try whether the model uses it."
     elif strength(clue) >= bar.drop:
-        checked = "Whether the model uses it can't be told, the two trials disagree: "
-        checked += _effects(clue, bar)
+        checked = "Whether the model uses it can't be told: the two trials disagree, or are too "
+        checked += "uneven to count. "
+        checked += _capital(_effects(clue, bar))
     elif bar.either(clue.removal, clue.pasting, share=1 / 4):
         checked = "It moves the model a little: " + _effects(clue, bar)
     else:
