@@ -75,7 +75,7 @@ def tuner(root: Path, manifest: Path, epochs: int, trials: int, number: int) -> 
     return found
 
 
-def tlpipe(root: Path, out: Path, epochs: int, trials: int) -> dict:
+def tlpipe(root: Path, out: Path, epochs: int, trials: int, workers: int) -> dict:
     os.environ["TLPIPE_CACHE"] = tempfile.mkdtemp()
     from rich.console import Console
 
@@ -84,9 +84,10 @@ def tlpipe(root: Path, out: Path, epochs: int, trials: int) -> dict:
     from tlpipe.search.search import search
 
     started = time.perf_counter()
-    file = read_search(_space_file(), tuner="random", trials=trials, leaders=1, confirm=0)
+    settings = {"tuner": "random", "trials": trials, "workers": workers}
+    file = read_search(_space_file(), leaders=1, confirm=0, **settings)
     steps = [f"{step}.{key}={epochs}" for step in ("head", "unfreeze") for key in ("epochs",)]
-    engine = Local(1)
+    engine = Local(workers)
     found = search(
         file,
         data=str(root),
@@ -135,6 +136,7 @@ def result_of(arguments: argparse.Namespace, searched: dict, peer: list[dict]) -
         "data": arguments.data,
         "epochs": arguments.epochs,
         "trials": arguments.trials,
+        "workers": arguments.workers,
         "space": SPACE,
         "peer_trials": len(peer),
         "ratio": mean and mean * arguments.trials / searched["process_seconds"],
@@ -155,14 +157,16 @@ def main() -> None:
     parser.add_argument("--data", choices=time_to_accuracy.SETS, default="food")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2, help="of tlpipe, as its own --workers")
     parser.add_argument("--peer", type=int, help="run so many of the peer's trials this time")
     parser.add_argument("--add", action="store_true", help="go on from the results file")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         who, root, path, number = arguments.one
+        run = tlpipe if who == "tlpipe" else tuner
         given = Path(root), Path(path), arguments.epochs, arguments.trials
-        print(json.dumps(tlpipe(*given) if who == "tlpipe" else tuner(*given, int(number))))
+        print(json.dumps(run(*given, int(number))))
         return
     folder, name = Path(tempfile.mkdtemp()), f"search_{arguments.data}"
     root = folder / arguments.data
@@ -171,12 +175,13 @@ def main() -> None:
     script, searched, peer = Path(__file__).resolve(), None, []
     if arguments.add:
         known = json.loads((common.HERE / "results" / f"{name}.json").read_text())
-        if any(known[key] != getattr(arguments, key) for key in ("data", "epochs", "trials")):
-            raise SystemExit(f"{name}.json is of other epochs or trials: start anew without --add")
+        same = ("data", "epochs", "trials", "workers")
+        if any(known[key] != getattr(arguments, key) for key in same):
+            raise SystemExit(f"{name}.json is of other settings: start anew without --add")
         searched, peer = known["rows"]["tlpipe"], known["rows"]["keras-tuner"]
     if searched is None:
         searched = common.in_a_process(
-            script, *flags, "tlpipe", str(root), str(folder / "search"), "0"
+            script, *flags, "tlpipe", str(root), str(folder / "search"), str(arguments.workers)
         )
         print(common.save(name, result_of(arguments, searched, peer)), flush=True)
     manifest = split(root, folder / "split")

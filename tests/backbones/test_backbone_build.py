@@ -72,7 +72,7 @@ def test_preprocessing_inside_is_the_networks_own(name, batch):
     ("name", "source"),
     [
         ("efficientnetb0", "imagenet"),
-        ("efficientnetb0", "path"),
+        pytest.param("efficientnetb0", "path", marks=pytest.mark.all_backbones),
         ("efficientnetv2b0", "path"),
         ("mobilenetv3_small", "imagenet"),
     ],
@@ -129,7 +129,7 @@ def test_the_file_named_is_the_one_keras_asks_for(name, size, tmp_path, monkeypa
     ("name", "suffix"),
     [
         ("efficientnetb0", ".weights.h5"),
-        ("convnext_tiny", ".keras"),
+        pytest.param("convnext_tiny", ".keras", marks=pytest.mark.all_backbones),
         ("vgg16", ".weights.h5"),
         ("efficientnet_lite0", ".keras"),
     ],

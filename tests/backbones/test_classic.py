@@ -49,6 +49,8 @@ PAPERS = {
     "shufflenet_v2": ((7, 7, 1024), 1000, 2_278_604),
     "alphago": ((19, 19, 192), 361, 3_882_793),
 }
+# The same blocks as SE-ResNet's, and three times the work.
+LARGE = ("resnext50", "wide_resnet50")
 # Where the last feature map has no position left below the minimum size.
 WITHOUT_PADDING = ("lenet5", "alexnet", "zfnet")
 
@@ -79,7 +81,13 @@ def run(model, x):
     return keras.tree.map_structure(ops.convert_to_numpy, model(x, training=False))
 
 
-@pytest.fixture(scope="module", params=CLASSICS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.all_backbones) if name in LARGE else name
+        for name in CLASSICS
+    ],
+)
 def network(request) -> tuple[str, keras.Model, np.ndarray]:
     keras.utils.set_random_seed(0)
     x = pictures(request.param)

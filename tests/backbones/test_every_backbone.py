@@ -15,8 +15,8 @@ from tlpipe.config.settings import Head
 from tlpipe.training.frozen import fingerprint, frozen_weights
 from tlpipe.training.network import add_head, cut
 
-# One of each family of keras.applications, at an input that keeps CI short; the classic networks
-# have tests of their own.
+# One of each family of keras.applications, at an input that keeps CI short, but for NASNet and
+# ConvNeXt, which take as long as five of the others; the classic networks have tests of their own.
 REPRESENTATIVES = {
     "efficientnet_lite0": 64,
     "efficientnetb0": 64,
@@ -28,8 +28,6 @@ REPRESENTATIVES = {
     "vgg16": 64,
     "inceptionv3": 75,
     "xception": 71,
-    "convnext_tiny": 64,
-    "nasnet_mobile": 64,
 }
 OTHERS = [
     pytest.param(

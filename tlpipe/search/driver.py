@@ -127,7 +127,7 @@ class Driver:
             self._show({})
 
     def _fill(self, running: dict[Future, Trial]) -> None:
-        while len(running) < self.file.search.workers and not self._no_more:
+        while len(running) < self._at_once() and not self._no_more:
             if len(self.trials) >= self._most:
                 return
             proposal = self._proposer.propose()
@@ -148,6 +148,21 @@ class Driver:
             else:
                 reason = f"the same values as trial {twin.name}"
                 self._ended(trial, Result(twin.status, twin.score, twin.head_score, reason))
+
+    def _at_once(self) -> int:
+        """How many trials may run now: the first alone until its head is trained.
+
+        What the frozen part makes of the pictures is then stored for the others, who would all
+        compute the same at the same time.
+        """
+        if not self._engine.shares_cache or len(self.trials) != 1:
+            return self.file.search.workers
+        (first,) = self.trials
+        fills = (
+            first.status == "running"
+            and "head" not in Run(self.trial_folder(first), self.pipeline).state()
+        )
+        return 1 if fills else self.file.search.workers
 
     def _start(self, trial: Trial) -> Future:
         return self._engine.submit(self.spec(trial), self.batch_sizes(trial), self.memory)

@@ -14,7 +14,12 @@ from tlpipe.search.trial import Spec
 
 
 class Engine(Protocol):
-    """Runs trials; :mod:`tlpipe.search.ray_engine` does so on other machines too."""
+    """Runs trials; :mod:`tlpipe.search.ray_engine` does so on other machines too.
+
+    ``shares_cache``: whether all trials certainly have one activation cache.
+    """
+
+    shares_cache: bool
 
     def submit(self, spec: Spec, batch_sizes: dict[str, int], memory: float | None) -> Future:
         """Starts a trial; the future's result is a :class:`tlpipe.search.trial.Result`."""
@@ -37,6 +42,8 @@ def make_engine(kind: str, workers: int, address: str | None = None) -> Engine:
 
 class Local:
     """A thread a trial, each of which watches one process."""
+
+    shares_cache = True
 
     def __init__(self, workers: int):
         self._memory = SHARE * psutil.virtual_memory().total / workers

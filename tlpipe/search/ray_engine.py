@@ -25,6 +25,8 @@ class Ray:
         ConfigError: Ray is not installed, or there is no cluster at ``address``.
     """
 
+    shares_cache = False
+
     def __init__(self, address: str | None, cores: int = 1):
         self._ray = ray = connect(address)
         task = ray.remote(run_in_process)
