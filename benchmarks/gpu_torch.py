@@ -12,7 +12,7 @@ from loaders import TorchPictures
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.manifest import Manifest
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -14,7 +14,9 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from tlpipe.data.machine import usable_cores, usable_memory
 from tlpipe.errors import TlpipeError
+from tlpipe.words import counted
 
 _GIB = 2**30
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -245,26 +247,10 @@ def _disk(folder: Path) -> Check:
 
 
 def _machine() -> Check:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    memory = _memory()
-    finding = f"{cores} core{'s' if cores > 1 else ''}"
-    if memory is None:
-        return Check("machine", None, f"{finding}, memory unknown")
-    finding += f", {memory / _GIB:.1f} GiB memory"
+    cores, memory = usable_cores(), usable_memory()
+    finding = f"{counted(cores, 'core')}, {memory / _GIB:.1f} GiB memory"
     if memory < 3 * _GIB:
         return Check(
             "machine", None, finding + ", little for training", "tlpipe finetune --batch-size 8"
         )
     return Check("machine", True, finding)
-
-
-def _memory() -> int | None:
-    """Bytes this process may use: the machine's, or less where a container sets a limit."""
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.is_file() else "max"
-    return min(total, int(text)) if text.isdigit() else total

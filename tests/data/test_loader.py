@@ -9,8 +9,8 @@ import pytest
 
 from tests.data.photos import lay_out, photo
 from tlpipe.data.augment import load
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.loader import batches, epoch_order
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.sample import Sampler
 from tlpipe.errors import ConfigError, DataError
 

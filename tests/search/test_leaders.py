@@ -8,7 +8,7 @@ import pytest
 
 from tlpipe.config.search import Search, read_search
 from tlpipe.search.importance import importance
-from tlpipe.search.leaders import START, Leader, confirm, rank, sentence
+from tlpipe.search.leaders import START, Leader, confirm, different, rank, sentence
 from tlpipe.search.record import Trial, best_first, write_csv
 
 
@@ -43,6 +43,24 @@ def test_a_winner_that_is_no_better_than_the_start_is_said_to_be_none():
     worse = rank([leader(3, 0.3, 0.52, 0.521), leader(None, None, 0.4, 0.401)], maximize=False)
     assert worse.winner.name == "0003"
     assert "WORSE" in sentence(worse, "log_loss", 2)
+
+
+def test_equal_scores_are_no_difference():
+    same = [leader(3, 1.0, 1.0, 1.0), leader(5, 1.0, 1.0, 1.0), leader(None, None, 1.0, 1.0)]
+    ranking = rank(same, maximize=True)
+    assert ranking.apart == 0
+    assert ranking.equals() == ["0005", START]
+    assert "can't tell the winner from it" in sentence(ranking, "auc", 2)
+
+
+def test_a_recipe_leads_once_however_often_it_was_run():
+    trials = [
+        Trial(4, {"a": 1}, epochs=3, status="completed", score=0.9),
+        Trial(6, {"a": 1}, epochs=8, status="completed", score=0.9),
+        Trial(5, {"a": 2}, epochs=8, status="completed", score=0.8),
+        Trial(7, {"a": 2}, epochs=8, status="completed", score=0.8),
+    ]
+    assert [trial.number for trial in different(best_first(trials, maximize=True))] == [6, 5]
 
 
 def test_without_other_seeds_nothing_is_claimed():

@@ -74,6 +74,21 @@ def test_hyperband_lets_the_better_third_go_on_for_longer():
         assert before.number % 5 != 4, "a failed trial went on"
 
 
+def test_hyperband_draws_another_trial_for_one_that_failed():
+    def longest(failing):
+        proposer, made = make("hyperband"), []
+        while (proposal := proposer.propose()) is not None and len(made) < 200:
+            made.append(proposal)
+            failed = proposal.number in failing
+            proposer.finish(proposal.number, None if failed else score(proposal), "planted")
+        return len(made), sum(proposal.epochs == 9 for proposal in made)
+
+    sound, failing = longest(()), longest((1, 2, 3))
+    assert failing == (sound[0] + 3, sound[1])
+    # As many as the rounds have are drawn anew, and no more.
+    assert longest(range(200))[0] < 2 * sound[0]
+
+
 def test_a_line_that_a_kill_tore_does_not_count(tmp_path):
     journal = Journal(tmp_path / "search.jsonl")
     assert journal.events() == []

@@ -5,6 +5,7 @@ from tlpipe.config.load import FINETUNE, override, validate
 from tlpipe.config.search import SPACE, Search, read_search
 from tlpipe.config.settings import STAGE_SETTINGS
 from tlpipe.errors import ConfigError
+from tlpipe.search.recipe import check, recipe
 from tlpipe.search.space import hyperparameters
 from tlpipe.search.values import as_yaml, assignments, rounded, text_of
 
@@ -54,6 +55,25 @@ def test_every_end_of_the_default_space_is_a_setting_that_can_be_used():
         (
             "  head.clusters: {choice: [8, 16], when: {head.pool: netvlad}}",
             "depends on 'head.pool', which the space does not try out",
+        ),
+        (
+            "  head.pool: {choice: [avg, netvlad]}\n"
+            "  head.clusters: {choice: [8, 16], when: {head.pool: netvald}}",
+            "waits for 'head.pool' to be 'netvald', which is never tried",
+        ),
+        (
+            "  head.hidden: {choice: [[], [256]]}\n"
+            "  head.dropout: {low: 0, high: 0.5, when: {head.hidden: [256]}}",
+            "waits for 'head.hidden' to be 256, which is never tried",
+        ),
+        (
+            "  head.dropout: {low: 0, high: 0.5}\n"
+            "  head.l2: {low: 0, high: 0.1, when: {head.dropout: 0}}",
+            "'head.dropout', which has no single list of values",
+        ),
+        (
+            "  head.epochs: {low: 4, high: 16, step: 1.5}",
+            "'head.epochs' is a whole number, and its step is 1.5",
         ),
     ],
 )
@@ -117,6 +137,43 @@ def test_a_setting_with_a_condition_is_tried_only_where_it_holds(tmp_path):
         seen.add((trial["unfreeze.optimizer"], trial["head.pool"]))
     assert len(seen) == 4
     assert set(STAGE_SETTINGS) >= {key.partition(".")[0] for key in found}
+
+
+def test_numbers_are_whole_where_the_setting_is_and_nowhere_else(tmp_path):
+    found = space(
+        tmp_path,
+        "  prepare.strength: {low: 0, high: 2, step: 0.5}\n"
+        "  head.dropout: {low: 0, high: 0.9}\n"
+        "  head.epochs: {low: 4.0, high: 16.0}\n",
+    )
+    tried = samples(found, 30)
+    assert {trial["prepare.strength"] for trial in tried} == {0, 0.5, 1, 1.5, 2}
+    assert any(trial["head.dropout"] % 1 for trial in tried)
+    assert all(isinstance(trial["head.epochs"], int) for trial in tried)
+
+
+def test_a_value_is_checked_together_with_what_it_is_only_tried_with(small, tiny_file, tmp_path):
+    lines = (
+        "space:\n"
+        "  prepare.augment: {choice: [light, medium]}\n"
+        f"  backbone.name: {{choice: [efficientnet_lite0, {tiny_file}]}}\n"
+        "  unfreeze.blocks:\n"
+        f"    - {{choice: [block2], when: {{backbone.name: {tiny_file}}}}}\n"
+        "    - {choice: [block7], when: {backbone.name: efficientnet_lite0}}\n"
+    )
+    file = read_search(written(tmp_path, lines))
+    raw = recipe(file, str(small), ["backbone.resolution=64"])
+    assert check(file, raw, tmp_path / "out").stages["unfreeze"].blocks == 3
+    wrong = read_search(written(tmp_path, lines.replace("[block2]", "[block7]")))
+    with pytest.raises(ConfigError, match="'block7' of 'unfreeze.blocks' can't be tried"):
+        check(wrong, raw, tmp_path / "out")
+
+
+def test_what_a_copied_recipe_leaves_empty_is_the_searchs_to_set(small, tmp_path):
+    path = written(tmp_path, "recipe: {split: {seed: null}, prepare: {boundaries: []}}\n")
+    raw = recipe(read_search(path, seed=7), str(small), [])
+    assert raw["stages"]["split"]["seed"] == 7
+    assert raw["stages"]["prepare"]["boundaries"] == [1, 2, 3, 4]
 
 
 def samples(found, count):

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tlpipe.audit.evidence.properties import measure
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import FORMATS, DecodeError
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.pixels import RGB, Pixels, gray
 from tlpipe.data.resize import coarsest, resize
 from tlpipe.data.scan import Picture, Progress

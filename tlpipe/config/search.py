@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -151,14 +151,59 @@ def _read_space(raw: Any, path: Path | None) -> dict[str, tuple[Knob, ...]]:
             )
     for key, knobs in space.items():
         for knob in knobs:
-            for parent in knob.when:
-                if parent not in space or parent == key:
-                    raise ConfigError(
-                        f"'{key}' depends on '{parent}', which the space does not try out.",
-                        where=path,
-                        todo=nearest(parent, space),
-                    )
+            _check_step(key, knob, path)
+            for parent, wanted in knob.when.items():
+                _check_parent(key, parent, wanted, space, path)
     return space
+
+
+def _check_parent(
+    key: str,
+    parent: str,
+    wanted: Scalar | tuple[Scalar, ...],
+    space: dict[str, tuple[Knob, ...]],
+    path: Path | None,
+) -> None:
+    if parent not in space or parent == key:
+        raise ConfigError(
+            f"'{key}' depends on '{parent}', which the space does not try out.",
+            where=path,
+            todo=nearest(parent, space),
+        )
+    if len(space[parent]) > 1 or space[parent][0].choice is None:
+        raise ConfigError(
+            f"'{key}' depends on '{parent}', which has no single list of values.",
+            where=path,
+            todo=f"give '{parent}' one entry with a 'choice'",
+        )
+    values = space[parent][0].choice
+    for value in wanted if isinstance(wanted, tuple) else (wanted,):
+        if value not in values:
+            listed = ", ".join(map(str, values))
+            raise ConfigError(
+                f"'{key}' waits for '{parent}' to be {value!r}, which is never tried.",
+                where=path,
+                todo=f"its values are: {listed}",
+            )
+
+
+def fractional(key: str) -> bool:
+    """Whether the setting that ``key`` names takes numbers with a fraction."""
+    stage, _, field = names(key)[0].partition(".")
+    return _mentions(STAGE_SETTINGS[stage].model_fields[field].annotation, float)
+
+
+def _mentions(annotation: Any, kind: type) -> bool:
+    return annotation is kind or any(_mentions(part, kind) for part in get_args(annotation))
+
+
+def _check_step(key: str, knob: Knob, path: Path | None) -> None:
+    if knob.step is not None and knob.step != int(knob.step) and not fractional(key):
+        raise ConfigError(
+            f"'{key}' is a whole number, and its step is {knob.step:g}.",
+            where=path,
+            todo="give a whole step, or list the values: {choice: [...]}",
+        )
 
 
 def _check_name(name: str, path: Path | None) -> None:

@@ -17,8 +17,8 @@ from importlib.resources.abc import Traversable
 import cv2
 import numpy as np
 
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.pixels import RGB, Pixels, gray
 from tlpipe.data.resize import coarsest
 from tlpipe.data.scan import Picture, Progress

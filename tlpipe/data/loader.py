@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.sample import Sampler
 from tlpipe.errors import ConfigError
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.folder import natural_key
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.scan import PARTS, Picture, Progress
 from tlpipe.errors import DataError
 from tlpipe.pipeline.atomic import writing

@@ -12,9 +12,9 @@ from importlib.resources.abc import Traversable
 import cv2
 import numpy as np
 
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.folder import BadFile, Found, Listing
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.pixels import RGB, Pixels, gray
 
 Progress = Callable[[int, int], None]

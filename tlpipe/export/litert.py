@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.export.int8 import int8_network
 from tlpipe.export.original import Original
 from tlpipe.export.signature import signature

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.export.original import Original
 from tlpipe.export.signature import signature
 from tlpipe.training.fast import fast

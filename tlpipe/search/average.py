@@ -82,6 +82,13 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
             todo="run `tlpipe search` to its end first",
         )
     names = read_json(folder / LEADERS)["trials"][:top]
+    for number, name in enumerate(names):
+        if not (folder / "trials" / name / MODEL).exists():
+            raise RunError(
+                f"The weights of trial {name} are gone: it was no leader when the search ended.",
+                where=folder / "trials" / name,
+                todo=f"ask for --top {number}, or start a search with more --leaders",
+            )
     leaders = {name: Classifier(folder / "trials" / name / MODEL) for name in names}
     winner = leaders[names[0]]
     winner.check_has_classes("An average")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict
 from pathlib import Path
@@ -13,18 +14,20 @@ from rich.console import Console
 
 from tlpipe.config.search import SearchFile
 from tlpipe.config.settings import Pipeline
+from tlpipe.data.manifest import Manifest
 from tlpipe.errors import RunError, TrainingError
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.runner import execute
 from tlpipe.search.engine import Engine
 from tlpipe.search.journal import Journal
 from tlpipe.search.objective import maximized
-from tlpipe.search.process import STEPS
+from tlpipe.search.process import STEPS, with_batch
 from tlpipe.search.proposer import Proposer
 from tlpipe.search.record import Trial, best_first, write_csv
 from tlpipe.search.screen import Screen
 from tlpipe.search.trial import BEFORE, Result, Spec
 from tlpipe.search.values import assignments
+from tlpipe.stages.inputs import MANIFEST
 from tlpipe.stages.registry import STAGES
 
 ABOUT, JOURNAL, TRIALS = "search.json", "search.jsonl", "trials.csv"
@@ -79,12 +82,30 @@ class Driver:
         """Scans and splits once for all, and takes up what the journal knows.
 
         Raises:
-            RunError: the journal is of other values than keras-tuner proposes now.
+            RunError: the journal is of other pictures, or of other values than keras-tuner proposes
+                now.
         """
         run = Run(self.base, self.pipeline, console)
         execute(run, [STAGES[name](self.pipeline.stages[name]) for name in BEFORE])
-        for event in self.journal.events():
+        events = self.journal.events()
+        self._check_pictures(events, Manifest.read(run.path(MANIFEST)).digest)
+        for event in events:
             self._replay(event)
+        # A kill may have come between the journal and the table.
+        if self.trials:
+            self._write_table()
+
+    def _check_pictures(self, events: list[dict[str, Any]], split: str) -> None:
+        """Scores on other validation pictures can't be compared."""
+        before = next((event["split"] for event in events if event["event"] == "pictures"), None)
+        if before is None:
+            self.journal.append({"event": "pictures", "split": split})
+        elif before != split:
+            raise RunError(
+                f"The pictures are no longer those that the search in '{self.folder}' began with.",
+                cause="some were added, removed or changed, and its scores are of those before",
+                todo="start a new search with another --out, or put the pictures back",
+            )
 
     def _replay(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -165,7 +186,8 @@ class Driver:
         return 1 if fills else self.file.search.workers
 
     def _start(self, trial: Trial) -> Future:
-        return self._engine.submit(self.spec(trial), self.batch_sizes(trial), self.memory)
+        spec = self.spec(trial)
+        return self._engine.submit(spec, self.batch_sizes(spec.assignments), self.memory)
 
     @property
     def memory(self) -> float | None:
@@ -178,7 +200,11 @@ class Driver:
         listed = assignments(trial.values, self.file.space)
         if trial.epochs is not None and trial.epochs < self.pipeline.stages["unfreeze"].epochs:
             listed.append(f"unfreeze.pause={trial.epochs}")
-        return listed
+        # What ran out of memory goes on with the batches that it got along with.
+        return listed if trial.after is None else with_batch(listed, self._before(trial))
+
+    def _before(self, trial: Trial) -> list[str]:
+        return self.trials[trial.after].assignments
 
     def spec(self, trial: Trial) -> Spec:
         """The trial as its process needs it."""
@@ -198,10 +224,10 @@ class Driver:
         """The trial's run folder."""
         return self.folder / "trials" / trial.name
 
-    def batch_sizes(self, trial: Trial) -> dict[str, int]:
-        """Of both steps, with the trial's values laid over the recipe."""
+    def batch_sizes(self, assigned: Sequence[str]) -> dict[str, int]:
+        """Of both steps, with what is ``assigned`` laid over the recipe."""
         sizes = {step: self.pipeline.stages[step].batch_size for step in STEPS}
-        for text in self.tried(trial):
+        for text in assigned:
             name, _, value = text.partition("=")
             step, _, field = name.partition(".")
             if field == "batch_size":
@@ -229,7 +255,7 @@ class Driver:
         event = {"event": "end", "number": trial.number, **asdict(result)}
         self.journal.append(event)
         self._take(event)
-        write_csv(self.folder / TRIALS, self.trials, list(self.file.space))
+        self._write_table()
         self._screen.ended(trial)
         ended = [trial for trial in self.trials if trial.status != "running"]
         if len(ended) >= HOPELESS and all(trial.status == "failed" for trial in ended):
@@ -239,6 +265,9 @@ class Driver:
                 cause=ended[-1].reason,
                 todo="mend the cause, then start a new search with another --out",
             )
+
+    def _write_table(self) -> None:
+        write_csv(self.folder / TRIALS, self.trials, list(self.file.space))
 
     def _take(self, event: dict[str, Any]) -> None:
         trial = self.trials[event["number"]]

@@ -6,8 +6,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-import psutil
-
+from tlpipe.data.machine import usable_memory
 from tlpipe.errors import ConfigError
 from tlpipe.search.process import SHARE, run_in_process
 from tlpipe.search.trial import Spec
@@ -46,7 +45,7 @@ class Local:
     shares_cache = True
 
     def __init__(self, workers: int):
-        self._memory = SHARE * psutil.virtual_memory().total / workers
+        self._memory = SHARE * usable_memory() / workers
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="trial")
 

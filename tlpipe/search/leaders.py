@@ -6,6 +6,7 @@ it is worth; the recipe that the search started from is run with the same seeds.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -73,20 +74,17 @@ class Ranking:
             return []
         best = self.winner
         others = [leader for leader in self.leaders if leader is not best]
-        return [x.name for x in others if abs(x.mean - best.mean) < self.apart]
+        return [x.name for x in others if abs(x.mean - best.mean) <= self.apart]
 
 
 def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
     """Runs the leaders, and the starting recipe, again with other seeds; each of them once."""
     search = driver.file.search
-    # Repetitions of the same values are one recipe; the first of them has the run folder.
-    unique = {
-        tuple(driver.tried(t)): t for t in reversed(best_first(driver.trials, driver.maximize))
-    }
-    best = best_first(unique.values(), driver.maximize)[: search.leaders]
+    best = different(best_first(driver.trials, driver.maximize))[: search.leaders]
     if not search.confirm:
         return rank([Leader(t.name, t, t.score, ()) for t in best], driver.maximize)
-    wanted = [(trial, seed) for seed in _seeds(driver) for trial in (None, *best)]
+    # Runs side by side have different seeds, or they would fill the same cache together.
+    wanted = [(trial, seed) for trial in (None, *best) for seed in _seeds(driver)]
     known = {
         (event["leader"], event["seed"]): event
         for event in driver.journal.events()
@@ -98,8 +96,7 @@ def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
         if (_name(trial), seed) not in known
     ]
     if started:
-        timed = [trial.seconds for trial in best if trial.seconds]
-        screen.confirming(len(started), sum(timed) / max(len(timed), 1) / search.workers)
+        screen.confirming(len(started), _expected(driver, best, len(started)) / search.workers)
     for trial, seed, future in started:
         result = future.result()
         event = {"event": "confirm", "leader": _name(trial), "seed": seed, **asdict(result)}
@@ -113,6 +110,29 @@ def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
         # None of them ran with another seed: the search's own scores are all there is.
         confirmed = [Leader(t.name, t, t.score, ()) for t in best]
     return rank(confirmed, driver.maximize)
+
+
+def different(trials: Sequence[Trial]) -> list[Trial]:
+    """The best of each recipe, of ``trials`` in the order of their scores.
+
+    A repetition of the same values is the same recipe, and so is the trial of hyperband that went
+    on from another one: where their scores are equal, it is the one that was trained longer.
+    """
+    found: dict[str, Trial] = {}
+    for trial in trials:
+        values = json.dumps(trial.values, sort_keys=True)
+        known = found.setdefault(values, trial)
+        if known.score == trial.score and (trial.epochs or 0) > (known.epochs or 0):
+            found[values] = trial
+    return list(found.values())
+
+
+def _expected(driver: Driver, best: Sequence[Trial], runs: int) -> float:
+    """Seconds of all ``runs``; the first with each seed also fills that seed's cache."""
+    timed = [trial.seconds for trial in best if trial.seconds]
+    usual = sum(timed) / max(len(timed), 1)
+    filling = max(driver.trials[0].seconds - usual, 0)
+    return runs * usual + min(runs, len(_seeds(driver))) * filling
 
 
 def _name(trial: Trial | None) -> str:
@@ -139,7 +159,7 @@ def _submit(driver: Driver, engine: Engine, trial: Trial | None, seed: int):
         after=None,
         bar=None,
     )
-    return engine.submit(spec, driver.batch_sizes(probe), driver.memory)
+    return engine.submit(spec, driver.batch_sizes(spec.assignments), driver.memory)
 
 
 def rank(leaders: Sequence[Leader], maximize: bool) -> Ranking:

@@ -8,12 +8,15 @@ import site
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 
 import tlpipe
+from tlpipe.data.machine import usable_memory
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.search.trial import Result, Spec
 
@@ -23,6 +26,8 @@ SHARE = 0.85
 SMALLEST_BATCH = 4
 POLL = 0.25
 STEPS = ("head", "unfreeze")
+# Both backends take all the memory of a GPU at once, and leave none to the trials beside them.
+AS_NEEDED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class Stopped(Exception):
@@ -43,26 +48,30 @@ def run_in_process(
     Args:
         spec: the trial.
         batch_sizes: of the trial, by step.
-        memory: bytes it may take; None for 85 % of the machine.
+        memory: bytes it may take; None for 85 % of what this process may use.
         stop: ends the process when set.
 
     Raises:
         Stopped: ``stop`` was set.
     """
     attempts, notes, sizes = 0, [], dict(batch_sizes)
-    memory = memory or SHARE * psutil.virtual_memory().total
+    memory = memory or SHARE * usable_memory()
+    take_as_needed()
+    started = time.monotonic()
     while True:
+        result = _once(spec, memory, stop or threading.Event())
         result = replace(
-            _once(spec, memory, stop or threading.Event()),
-            notes=notes,
+            result,
+            notes=[*notes, *result.notes],
             assignments=spec.assignments,
+            seconds=round(time.monotonic() - started, 2),
         )
         if result.status == "memory":
             if min(sizes.values()) // 2 < SMALLEST_BATCH:
                 return replace(result, status="failed")
             sizes = {step: size // 2 for step, size in sizes.items()}
             halved = [f"{step}.batch_size={size}" for step, size in sizes.items()]
-            spec = replace(spec, assignments=[*_without_batch(spec.assignments), *halved])
+            spec = replace(spec, assignments=with_batch(spec.assignments, halved))
             notes.append(f"{result.reason}: batch size halved to {min(sizes.values())}")
         elif result.status == "killed":
             attempts += 1
@@ -74,9 +83,19 @@ def run_in_process(
             return result
 
 
-def _without_batch(assignments: list[str]) -> list[str]:
+def take_as_needed() -> None:
+    """This process and its children take of a GPU what they need, and not all of it."""
+    for name, value in AS_NEEDED.items():
+        os.environ.setdefault(name, value)
+
+
+def with_batch(assignments: Sequence[str], others: Sequence[str]) -> list[str]:
+    """``assignments`` with the batch sizes of ``others``, where those have any."""
     sizes = tuple(f"{step}.batch_size=" for step in STEPS)
-    return [assignment for assignment in assignments if not assignment.startswith(sizes)]
+    found = [text for text in others if text.startswith(sizes)]
+    if not found:
+        return list(assignments)
+    return [*(text for text in assignments if not text.startswith(sizes)), *found]
 
 
 def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
@@ -115,7 +134,7 @@ def _once(spec: Spec, memory: float, stop: threading.Event) -> Result:
         reason = f"it took more than {memory / 1e9:.1f} GB of memory"
         return Result("memory", reason=reason, memory_mb=round(taken / 1e6))
     if answer.exists():
-        return Result(**read_json(answer))
+        return replace(Result(**read_json(answer)), memory_mb=round(taken / 1e6))
     result = Result(*_post_mortem(child.returncode, log), memory_mb=round(taken / 1e6))
     if child.returncode == -signal.SIGKILL and taken > 0.7 * memory:
         # The system's own memory guard was faster.
@@ -134,7 +153,9 @@ def _with_this_tlpipe() -> dict[str, str]:
 
 def _resident(pid: int) -> int:
     try:
-        return psutil.Process(pid).memory_info().rss
+        found = psutil.Process(pid).memory_info()
+        # Pages of the activation cache belong to all, and the system takes them back when it must.
+        return found.rss - getattr(found, "shared", 0)
     except psutil.Error:
         # It has just ended.
         return 0

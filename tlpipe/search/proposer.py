@@ -99,7 +99,25 @@ class _Bayesian(_InMemory, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class _Hyperband(_InMemory, keras_tuner.oracles.HyperbandOracle):
-    pass
+    """Draws another trial for one that failed in a bracket's first round.
+
+    keras-tuner goes on with the best only once the whole round was completed: one failure would
+    cost a place in the next, and with it the trial that is trained to its end. As many again as the
+    round has are drawn at most, or a space in which everything fails would never end.
+    """
+
+    def populate_space(self, trial_id):
+        for bracket in self._brackets:
+            first = bracket["rounds"][0]
+            spare = bracket.setdefault("spare", self._get_size(bracket["bracket_num"], 0))
+            failed = [entry for entry in first if self._failed(entry["id"])][:spare]
+            bracket["spare"] = spare - len(failed)
+            for entry in failed:
+                first.remove(entry)
+        return super().populate_space(trial_id)
+
+    def _failed(self, trial_id: str) -> bool:
+        return trial_id in self.trials and self.trials[trial_id].status == "FAILED"
 
 
 def _oracle(file: SearchFile, maximize: bool, max_epochs: int) -> keras_tuner.Oracle:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+from tlpipe.data.machine import usable_cores, usable_memory
 from tlpipe.errors import one_line
 from tlpipe.pipeline.ray_cluster import connect
-from tlpipe.search.process import run_in_process
+from tlpipe.search.process import SHARE, run_in_process
 from tlpipe.search.trial import Result, Spec
 
 
@@ -29,10 +30,16 @@ class Ray:
 
     def __init__(self, address: str | None, cores: int = 1):
         self._ray = ray = connect(address)
-        task = ray.remote(run_in_process)
+        task = ray.remote(_with_its_share)
         self._task = task.options(
-            num_cpus=cores, scheduling_strategy="SPREAD", max_retries=3, retry_exceptions=False
+            num_cpus=cores,
+            # Who does not ask for a GPU is shown none of them, or all, as Ray's version has it.
+            num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
+            scheduling_strategy="SPREAD",
+            max_retries=3,
+            retry_exceptions=False,
         )
+        self._cores = cores
 
     def submit(self, spec: Spec, batch_sizes: dict[str, int], memory: float | None) -> Future:
         """Starts a trial as soon as a machine has room; one that Ray gives up has failed."""
@@ -48,9 +55,17 @@ class Ray:
             else:
                 settled.set_exception(error)
 
-        self._task.remote(spec, batch_sizes, memory).future().add_done_callback(settle)
+        self._task.remote(spec, batch_sizes, memory, self._cores).future().add_done_callback(settle)
         return settled
 
     def close(self) -> None:
         """Ends what still runs, and leaves the cluster."""
         self._ray.shutdown()
+
+
+def _with_its_share(
+    spec: Spec, batch_sizes: dict[str, int], memory: float | None, cores: int
+) -> Result:
+    """Of the machine that the task came to: as many trials run there as it has cores."""
+    share = SHARE * usable_memory() * min(1.0, cores / usable_cores())
+    return run_in_process(spec, batch_sizes, memory or share)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from tlpipe.config.load import FINETUNE, override, validate
-from tlpipe.config.search import FIXED, SearchFile, names
+from tlpipe.config.search import FIXED, Knob, SearchFile, names
 from tlpipe.config.settings import Pipeline
 from tlpipe.config.source import whole
 from tlpipe.errors import ConfigError, TlpipeError
@@ -34,8 +35,11 @@ def recipe(file: SearchFile, data: str | None, assignments: list[str]) -> dict[s
         raw["stages"]["scan"]["data"] = data
     if raw["stages"]["scan"].get("data"):
         raw["stages"]["scan"]["data"] = whole(raw["stages"]["scan"]["data"])
-    raw["stages"]["split"].setdefault("seed", raw["seed"])
-    raw["stages"]["prepare"].setdefault("boundaries", _boundaries(file))
+    # Also where a copied recipe names them and leaves them empty.
+    split, prepare = raw["stages"]["split"], raw["stages"]["prepare"]
+    if split.get("seed") is None:
+        split["seed"] = raw["seed"]
+    prepare["boundaries"] = prepare.get("boundaries") or _boundaries(file)
     return raw
 
 
@@ -64,18 +68,46 @@ def check(file: SearchFile, raw: dict[str, Any], folder: Path) -> Pipeline:
     for key, knobs in file.space.items():
         for knob in knobs:
             for value in knob.ends():
-                _check_value(key, value, raw, folder, deep=knob.choice is not None)
+                laid = _together(key, knob, value, file.space)
+                _check_value(key, value, laid, raw, folder, deep=knob.choice is not None)
     run = Run(folder, pipeline, Console(quiet=True))
     for stage in make_stages(pipeline):
         stage.check(run)
     return pipeline
 
 
-def _check_value(key: str, value: Any, raw: dict[str, Any], folder: Path, *, deep: bool) -> None:
-    changed = [f"{name}={as_yaml(value)}" for name in names(key)]
+def _together(key: str, knob: Knob, value: Any, space: Mapping[str, tuple[Knob, ...]]) -> list[str]:
+    """A value with what it is only tried with: what it depends on, and what depends on that.
+
+    A backbone may need the weights file that another entry names for it alone.
+    """
+    held, waiting = {key: value}, [knob]
+    while waiting:
+        for parent, wanted in waiting.pop().when.items():
+            if parent not in held:
+                held[parent] = _listed(wanted)[0]
+                waiting += space[parent]
+    for other, knobs in space.items():
+        for entry in knobs:
+            holds = all(
+                parent in held and held[parent] in _listed(wanted)
+                for parent, wanted in entry.when.items()
+            )
+            if entry.when and holds and other not in held:
+                held[other] = entry.ends()[0]
+    return [f"{name}={as_yaml(v)}" for key, v in held.items() for name in names(key)]
+
+
+def _listed(wanted: Any) -> list[Any]:
+    return list(wanted) if isinstance(wanted, tuple) else [wanted]
+
+
+def _check_value(
+    key: str, value: Any, laid: list[str], raw: dict[str, Any], folder: Path, *, deep: bool
+) -> None:
     try:
         # A bound is a number that validation can judge; a choice may name a network or a file.
-        pipeline = validate(override(raw, changed))
+        pipeline = validate(override(raw, laid))
         if deep:
             run = Run(folder, pipeline, Console(quiet=True))
             touched = {name.partition(".")[0] for name in names(key)}

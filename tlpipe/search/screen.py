@@ -48,9 +48,9 @@ class Screen:
             print_plain(self._console, f"  {note}", "yellow")
 
     def confirming(self, count: int, seconds: float) -> None:
-        """Says what the leaders are run again for, before it takes its time."""
+        """Says what the leaders are run again for, before it takes its time: ``seconds`` in all."""
         what = counted(count, "run")
-        line = f"how much of this is luck: {what} with other seeds, about {clock(count * seconds)}"
+        line = f"how much of this is luck: {what} with other seeds, about {clock(seconds)}"
         print_plain(self._console, line)
 
     def confirmed(self, name: str, seed: int, result: Result) -> None:
@@ -94,7 +94,8 @@ class Screen:
         if known and timed and left:
             seconds = sum(timed) / len(timed) * left / search.workers
             text += f", about {clock(seconds)} left"
-        return text
+        more = (search.leaders + 1) * search.confirm
+        return text + (f", then {counted(more, 'run')} with other seeds" if more else "")
 
     def values(self, trial: Trial) -> str:
         """What is tried in a trial, in one line."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tlpipe.search.engine import Engine
 from tlpipe.search.leaders import Ranking, confirm, sentence
 from tlpipe.search.objective import maximized
 from tlpipe.search.page import write_page
+from tlpipe.search.process import take_as_needed
 from tlpipe.search.recipe import check, recipe
 from tlpipe.search.record import Trial, best_first, short
 from tlpipe.search.screen import Screen, relative
@@ -72,6 +72,7 @@ def search(
     Raises:
         TlpipeError: anything the user can mend.
     """
+    take_as_needed()
     # A worker of a Ray cluster has a working folder of its own.
     folder = folder.absolute()
     raw = recipe(file, data, assignments)
@@ -123,12 +124,22 @@ def _finish(driver: Driver, ranking: Ranking, console: Console) -> Run:
     text = dump(validate(override(driver.raw, tried)))
     path, folder = driver.folder / BEST, driver.folder / "best"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        # A longer search found another winner.
-        shutil.rmtree(folder, ignore_errors=True)
+        _set_aside(folder, console)
     write_text(path, text)
     names = tuple(name for name in STAGES if name not in UNTRIED)
     share(driver.trial_folder(trial), folder, names)
     return run_pipeline(driver.raw, assignments=tried, out=folder, console=console)
+
+
+def _set_aside(best: Path, console: Console) -> None:
+    """A longer search found another winner; somebody may have made reports of the one before."""
+    if not best.exists():
+        return
+    number = 1
+    while (target := best.with_name(f"best-earlier-{number}")).exists():
+        number += 1
+    best.rename(target)
+    print_plain(console, f"another trial won this time: the winner before is in {relative(target)}")
 
 
 def _leaders(ranking: Ranking, said: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras_tuner
 
-from tlpipe.config.search import Knob, Scalar
+from tlpipe.config.search import Knob, Scalar, fractional
 from tlpipe.errors import ConfigError
 from tlpipe.search.values import OWN_NAME, as_yaml
 
@@ -52,9 +52,10 @@ def _register(found: keras_tuner.HyperParameters, key: str, knob: Knob) -> None:
     if knob.choice is not None:
         code = _coded(knob.choice)
         found.Choice(key, [code(value) for value in knob.choice])
-    elif isinstance(knob.low, int) and isinstance(knob.high, int):
+    elif not fractional(key.partition(OWN_NAME)[0]):
         step = {} if knob.step is None else {"step": int(knob.step)}
-        found.Int(key, knob.low, knob.high, sampling="log" if knob.log else "linear", **step)
+        sampling = "log" if knob.log else "linear"
+        found.Int(key, int(knob.low), int(knob.high), sampling=sampling, **step)
     else:
         step = None if knob.step is None else float(knob.step)
         sampling = "log" if knob.log else "linear"

@@ -7,11 +7,9 @@ goes on from its checkpoints and ends with the same bits.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sys
 import threading
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,8 +60,8 @@ class Result:
         score: of the model that was kept; of the head when stopped; None when there is none.
         head_score: after step two.
         reason: why it was stopped or failed.
-        seconds: in this process.
-        memory_mb: most it took.
+        seconds: from its start to its end, repetitions included.
+        memory_mb: most it took, without what it shared with others.
         notes: what was done about trouble on the way.
         assignments: what it was run with in the end.
     """
@@ -111,7 +109,7 @@ def run_trial(spec: Spec) -> Result:
     execute(run, stages)
     kept = read_json(run.path("stages/select/choice.json"))["kept"]
     score = _score(run, spec.objective, "head" if kept == "head" else "unfreeze")
-    return Result("completed", score, head_score)
+    return Result("completed", score, head_score, notes=_halved(run))
 
 
 def share(source: Path, folder: Path, names: tuple[str, ...]) -> None:
@@ -134,6 +132,19 @@ def share(source: Path, folder: Path, names: tuple[str, ...]) -> None:
             _copy(source / artifact, folder / artifact)
         own[name] = state[name]
         write_json(folder / STATE, own)
+
+
+def _halved(run) -> list[str]:
+    """Steps that ran out of memory and went on with smaller batches, in words."""
+    from tlpipe.stages.training import step_files
+
+    found = []
+    for step in ("head", "unfreeze"):
+        asked = run.pipeline.stages[step].batch_size
+        size = read_json(run.path(step_files(step)[2])).get("batch_size", asked)
+        if size != asked:
+            found.append(f"out of memory in step '{step}': batch size {size} instead of {asked}")
+    return found
 
 
 def _take_checkpoint(source: Path, scratch: Path) -> None:
@@ -184,7 +195,6 @@ def main(path: str) -> None:
     from tlpipe.backend import import_backend
 
     spec = Spec(**read_json(Path(path)))
-    started = time.perf_counter()
     try:
         import_backend()
         result = run_trial(spec)
@@ -198,12 +208,7 @@ def main(path: str) -> None:
 
         traceback.print_exc()
         result = Result("failed", reason=f"{type(error).__name__}: {one_line(error)}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    spent = time.perf_counter() - started
-    write_json(
-        Path(path).with_suffix(".result.json"),
-        {**asdict(result), "seconds": round(spent, 2), "memory_mb": round(peak)},
-    )
+    write_json(Path(path).with_suffix(".result.json"), asdict(result))
 
 
 if __name__ == "__main__":

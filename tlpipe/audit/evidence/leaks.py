@@ -18,8 +18,8 @@ from itertools import product
 import numpy as np
 
 from tlpipe.audit.evidence.alike import FAR, FINE, FINEST, thumbnail, unlikeness
-from tlpipe.data.cores import usable_cores
 from tlpipe.data.decode import DecodeError
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB, Pixels, gray
 from tlpipe.data.resize import coarsest

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.pixels import gray
 
 Advance = Callable[[int, int], None]

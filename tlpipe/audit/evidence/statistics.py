@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tlpipe.data.cores import usable_cores
+from tlpipe.data.machine import usable_cores
 from tlpipe.data.pixels import gray
 
 # The width of a strip along an edge, as a share of the side.
