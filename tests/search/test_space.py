@@ -165,7 +165,7 @@ def test_a_value_is_checked_together_with_what_it_is_only_tried_with(small, tiny
     raw = recipe(file, str(small), ["backbone.resolution=64"])
     assert check(file, raw, tmp_path / "out").stages["unfreeze"].blocks == 3
     wrong = read_search(written(tmp_path, lines.replace("[block2]", "[block7]")))
-    with pytest.raises(ConfigError, match="'block7' of 'unfreeze.blocks' can't be tried"):
+    with pytest.raises(ConfigError, match="'block7' of 'unfreeze.blocks'"):
         check(wrong, raw, tmp_path / "out")
 
 
