@@ -235,6 +235,15 @@ def test_a_run_killed_in_both_steps_resumes_to_the_same_bits(run, small, tmp_pat
     assert_same_bits(weights(run.folder), weights(tmp_path / "r"))
 
 
+def test_without_a_test_part_validation_is_what_is_scored(small, tiny_run, tmp_path):
+    parts = {"train": 0.7, "val": 0.3, "test": 0}
+    run = tlpipe.finetune(small, out=tmp_path / "run", **tiny_run(split=parts))
+    metrics = json.loads(run.path("metrics.json").read_text())
+    assert metrics.keys() == {"val"}
+    with run.path("predictions.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == metrics["val"]["n"]
+
+
 def test_on_a_tie_the_simpler_model_is_kept_and_the_person_is_told(tied):
     run, _ = tied
     choice = read_json(run.path("stages/select/choice.json"))

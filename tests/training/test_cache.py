@@ -54,6 +54,7 @@ def test_off_means_a_new_view_every_epoch_and_no_rounding():
         lambda: plan(model=prefix(seed=1)),
         lambda: plan(split="def"),
         lambda: plan(augmentation="strong"),
+        lambda: plan(weights="of another file"),
         lambda: plan(Prepare(cache_dtype="float32")),
         lambda: plan(Prepare(cache=2)),
     ],
@@ -74,6 +75,46 @@ def test_the_least_recently_used_goes_first_and_clear_takes_all():
     assert [folder.exists() for folder in folders] == [True, True, False]
     assert cache_folder.clear() >= 200_000
     assert cache_folder.stored() == []
+
+
+def test_what_somebody_else_keeps_in_the_folder_is_left_alone(tmp_path):
+    thesis = tmp_path / "thesis" / "chapter1.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    (folder,) = (store.folder for store in plan().stores)
+    cache_folder.make_room(1000, 1000, keep=[])
+    assert not folder.exists()
+    plan()
+    assert len(cache_folder.stored()) == 1
+    cache_folder.clear()
+    assert cache_folder.stored() == []
+    assert thesis.read_text() == "years of work"
+
+
+def test_older_caches_make_way_where_the_disk_is_small(monkeypatch):
+    (old,) = (store.folder for store in plan(split="old").stores)
+    (old / "values.bin").write_bytes(bytes(1_000_000))
+    free = {"now": 0}
+
+    def free_bytes(folder):
+        return free["now"] + (0 if old.exists() else 1_000_000)
+
+    monkeypatch.setattr(cache_folder, "free_bytes", free_bytes)
+    # Not even all of it would be enough.
+    cache_folder.make_room(900_000, 10**9, keep=[])
+    assert old.exists()
+    refused = plan(Prepare(), split="new")
+    assert refused.stores
+    assert not old.exists()
+
+
+def test_a_folder_that_can_not_be_used_costs_the_cache_and_not_the_run(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TLPIPE_CACHE", str(tmp_path / "file" / "cache"))
+    found = plan()
+    assert (found.views, found.dtype, found.stores) == (4, "float16", [])
+    assert "can't be used" in found.sentence
+    assert "TLPIPE_CACHE" in found.sentence
 
 
 def test_of_two_that_come_at_once_one_waits_while_the_other_makes_the_cache():

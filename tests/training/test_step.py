@@ -1,5 +1,7 @@
 """The parts of a training step: what is frozen, at which rate the rest moves, what runs out."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -145,7 +147,7 @@ class Told:
 def test_batch_size_halves_until_memory_suffices_and_says_so(tmp_path):
     (tmp_path / "stages/head").mkdir(parents=True)
     stale = tmp_path / "stages/head/checkpoint.npz"
-    stale.write_text("of another batch size")
+    np.savez(stale, facts=np.array(json.dumps({"batch_size": 32})))
     run = Told(tmp_path)
 
     def work(settings):
@@ -157,6 +159,17 @@ def test_batch_size_halves_until_memory_suffices_and_says_so(tmp_path):
     assert retry_with_less_memory(run, "head", settings, work) == "8"
     assert [line.split()[-1] for line in run.lines] == ["16", "8"]
     assert not stale.exists()
+
+
+def test_what_was_begun_with_smaller_batches_goes_on_with_them(tmp_path):
+    file = tmp_path / "stages/head/checkpoint.npz"
+    file.parent.mkdir(parents=True)
+    np.savez(file, facts=np.array(json.dumps({"batch_size": 8})))
+    run = Told(tmp_path)
+    settings = UnfreezeSettings(batch_size=32)
+    assert retry_with_less_memory(run, "head", settings, lambda s: str(s.batch_size)) == "8"
+    assert "batch size 8" in run.lines[0]
+    assert file.exists()
 
 
 def test_memory_that_never_suffices_says_what_to_do_and_other_errors_pass(tmp_path):

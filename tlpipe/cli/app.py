@@ -120,6 +120,10 @@ _OS_ERRORS = {
         "The disk is full; the file was not written.",
         "free some space, or choose another disk; the same command then goes on",
     ),
+    errno.EDQUOT: (
+        "The disk quota is used up; the file was not written.",
+        "free some space, or choose another disk; the same command then goes on",
+    ),
     errno.EACCES: ("No permission.", "choose another place for it, or change the rights"),
     errno.EPERM: ("Not permitted.", "choose another place for it, or change the rights"),
     errno.EROFS: ("The file system is read-only.", "choose another folder"),

@@ -22,12 +22,17 @@ def memory_map(path: Path, dtype: np.dtype | str, shape: tuple[int, ...]) -> np.
         path.unlink()
     if not path.exists():
         temporary = beside(path)
-        with temporary.open("wb") as file:
-            # Taken now: with a sparse file, a disk that fills up later would end us by SIGBUS.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            file.truncate(size)
-        os.replace(temporary, path)
+        try:
+            with temporary.open("wb") as file:
+                # Taken now: with a sparse file, a disk that fills up later would end us by SIGBUS.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                file.truncate(size)
+            os.replace(temporary, path)
+        except BaseException:
+            # Or what was taken of a disk that is too small would stay taken.
+            temporary.unlink(missing_ok=True)
+            raise
     return np.memmap(path, dtype, "r+", shape=shape)
 
 

@@ -220,9 +220,10 @@ def _by_stratum(
 ) -> dict[str, list[list[Picture]]]:
     """The components of each stratum, where one counts for that of most of its pictures."""
     found: dict[str, list[list[Picture]]] = {name: [] for name in names}
+    place = {name: i for i, name in enumerate(names)}
     for component in components:
         counts = Counter(stratum_of[picture.path] for picture in component)
-        found[max(names, key=lambda name: counts[name])].append(component)
+        found[min(counts, key=lambda name: (-counts[name], place[name]))].append(component)
     return found
 
 

@@ -47,9 +47,9 @@ class EvaluateStage(Stage):
         target, how = classifier.target, scored_how(run)
         metrics = {}
         for part in ("val", "test"):
-            rows = manifest.indices(part)
-            if not len(rows):
+            if not len(manifest.indices(part)):
                 continue
+            rows = manifest.indices(part)
             with run.progress(part) as advance:
                 answers = predict_rows(classifier, manifest, rows, advance)
             truth = target.truth([manifest.pictures[row].label for row in rows])

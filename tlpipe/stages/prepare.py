@@ -39,8 +39,10 @@ class PrepareStage(Stage):
         load_augmentation(self.settings.augment, size, self.settings.strength, channels)
 
     def key(self, seed: int, read_keys: dict[str, str]) -> str:
-        """What is cached for other runs changes nothing in this one."""
-        alone = PrepareStage(self.settings.model_copy(update={"boundaries": ()}))
+        """What is cached for other runs, and how much room there is, changes no result."""
+        size = type(self.settings).model_fields["cache_size"].default
+        usual = self.settings.model_copy(update={"boundaries": (), "cache_size": size})
+        alone = PrepareStage(usual)
         return super(PrepareStage, alone).key(seed, read_keys)
 
     def run(self, run: Run) -> str:

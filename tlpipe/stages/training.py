@@ -67,7 +67,7 @@ def open_source(
 
     ``later`` are boundaries of steps to come: what the prefix computes there is stored on the way,
     so that the pictures go through the network once for all. Where there is no room for them all,
-    there may be for the first, which is that of this run.
+    there may be for the first, which is that of this run, or else for what this step reads.
     """
     settings, sampler = run.pipeline.stages["prepare"], open_sampler(run, manifest)
     if cut.prefix is None:
@@ -77,7 +77,7 @@ def open_source(
         return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
     pictures = Pictures(sampler, batch_size)
     facts = read_json(run.path(BACKBONE))
-    for wanted in (later, later[:1]):
+    for wanted in (later, later[:1], ()):
         tensors = [cut.prefix.output, *wanted]
         prefix = keras.Model(cut.prefix.input, tensors)
         decided = cache.plan(
@@ -88,6 +88,8 @@ def open_source(
             plain=manifest.indices("val"),
             facts={
                 "backbone": facts["name"],
+                # Of a file of the user's own it is that of the whole file: what its layers do, too.
+                "weights": facts["weights_sha256"],
                 "size": facts["size"],
                 "policy": facts["policy"],
                 "resize": settings.resize,
@@ -211,7 +213,14 @@ def train_step(
 def retry_with_less_memory(
     run: Run, stage: str, settings: Training, work: Callable[[Training], str]
 ) -> str:
-    """Calls ``work`` and, when memory runs out, again with half the batch size, down to 1."""
+    """Calls ``work`` and, when memory runs out, again with half the batch size, down to 1.
+
+    What was begun with smaller batches goes on with them: its schedule has more steps an epoch.
+    """
+    begun = checkpoint.batch_size(checkpoint_file(run, stage))
+    if begun is not None and begun < settings.batch_size:
+        settings = settings.model_copy(update={"batch_size": begun})
+        run.say(f"  going on with batch size {begun}, as memory ran out before", style="yellow")
     while True:
         try:
             return work(settings)

@@ -13,7 +13,7 @@ from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
 from tlpipe.training.bottleneck import Meter
 from tlpipe.training.devices import ONE, OneDevice, padded
-from tlpipe.training.store import Store
+from tlpipe.training.store import Store, rounded, touch
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -87,6 +87,9 @@ class Activations:
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
         """Yields (float32 activations (b, ...), rows)."""
+        for store in self.stores:
+            # So that a run that takes long is not the one that seems out of use.
+            touch(store.folder)
         starts = range(0, len(rows), self.batch_size)
         chunks = [rows[start : start + self.batch_size] for start in starts]
         missing = [not self._stored(chunk, view) for chunk in chunks]
@@ -113,4 +116,5 @@ class Activations:
         self.meter.frozen += time.perf_counter() - start
         for store, output in zip(self.stores, outputs, strict=False):
             store.write(rows, view, output)
-        return outputs[0].astype(self.dtype)
+        # Too large a value is found here too when nothing is stored.
+        return rounded(outputs[0], self.dtype)

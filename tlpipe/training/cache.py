@@ -14,9 +14,9 @@ from tlpipe.config.settings import Prepare
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB, Pixels
 from tlpipe.data.prepared import Prepared
-from tlpipe.training.cache_folder import alone, free_bytes, make_room, root
+from tlpipe.training.cache_folder import alone, make_room, room_on_disk, root
 from tlpipe.training.frozen import fingerprint
-from tlpipe.training.store import Store, describe, touch
+from tlpipe.training.store import Store, touch
 
 VERSION = 2
 AUTO_VIEWS = 4
@@ -70,31 +70,25 @@ def plan(
     shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
     needed = [Store.bytes_needed(s, dtype, views, len(train), len(plain)) for s in shapes]
     keys = [_key(prefix, tensor, dtype, views, facts) for tensor in tensors]
-    with alone():
-        make_room(sum(needed), int(settings.cache_size * 1e9), keep=keys)
-        free = free_bytes(root())
-        already = sum(describe(root() / key)["bytes"] for key in keys if (root() / key).exists())
-        allowed = min(settings.cache_size * 1e9, 0.8 * free + already)
-        if sum(needed) > allowed:
-            return Plan(
-                views,
-                dtype,
-                [],
-                f"cache off: {views} views would take {sum(needed) / 1e9:.2f} GB and "
-                f"{allowed / 1e9:.2f} GB may be used (--cache-size GB)",
-            )
-        stores = [
-            Store(
-                root() / key,
-                shape=shape,
-                dtype=dtype,
-                views=views,
-                train=train,
-                plain=plain,
-                facts={**facts, "shape": list(shape), "dtype": dtype, "views": views},
-            )
-            for key, shape in zip(keys, shapes, strict=True)
-        ]
+    try:
+        with alone():
+            told = _no_room(sum(needed), settings, keys)
+            if told is not None:
+                return Plan(views, dtype, [], f"cache off: {views} views {told}")
+            stores = [
+                Store(
+                    root() / key,
+                    shape=shape,
+                    dtype=dtype,
+                    views=views,
+                    train=train,
+                    plain=plain,
+                    facts={**facts, "shape": list(shape), "dtype": dtype, "views": views},
+                )
+                for key, shape in zip(keys, shapes, strict=True)
+            ]
+    except OSError as error:
+        return Plan(views, dtype, [], f"cache off: {_unusable(error)}")
     size = f"{sum(needed) / 1e6:.0f} MB"
     return Plan(views, dtype, stores, f"cache: {views} views a picture, {dtype}, {size} when full")
 
@@ -121,16 +115,37 @@ def keep_pictures(
     facts = {"version": VERSION, "split": manifest.digest, "short_side": side, **asdict(pixels)}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
     needed = Prepared.bytes_needed(manifest, side, pixels.channels)
-    with alone():
-        make_room(needed, int(settings.cache_size * 1e9), keep=[key])
-        there = describe(root() / key)["bytes"] if (root() / key).exists() else 0
-        if needed > min(settings.cache_size * 1e9, 0.8 * free_bytes(root()) + there):
-            sentence = f"decoded pictures would take {needed / 1e9:.2f} GB and are not kept"
-            return Prepared(manifest, None, side, channels=pixels.channels), sentence
-        about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
-        store = Prepared(manifest, root() / key, side, about, pixels.channels)
-        touch(root() / key)
+    without = Prepared(manifest, None, side, channels=pixels.channels)
+    try:
+        with alone():
+            told = _no_room(needed, settings, [key])
+            if told is not None:
+                return without, f"decoded pictures {told}, and are not kept"
+            about = {"backbone": "(pictures)", "shape": [side], "views": 1, **facts}
+            store = Prepared(manifest, root() / key, side, about, pixels.channels)
+            touch(root() / key)
+    except OSError as error:
+        return without, f"decoded pictures are not kept: {_unusable(error)}"
     return store, f"decoded pictures are kept: short side {side}, {needed / 1e6:.0f} MB when full"
+
+
+def _no_room(needed: int, settings: Prepare, keys: Sequence[str]) -> str | None:
+    """Why ``needed`` bytes can't be had, after older caches made way; None when they can."""
+    limit = int(settings.cache_size * 1e9)
+    make_room(needed, limit, keep=keys)
+    if needed > limit:
+        return f"would take {needed / 1e9:.2f} GB of at most {limit / 1e9:.2f} (--cache-size GB)"
+    free = room_on_disk(keys)
+    if needed > free:
+        return (
+            f"would take {needed / 1e9:.2f} GB, and the disk of {root()} has room for "
+            f"{free / 1e9:.2f} (TLPIPE_CACHE names a folder on another)"
+        )
+    return None
+
+
+def _unusable(error: OSError) -> str:
+    return f"{root()} can't be used ({error.strerror or error}); TLPIPE_CACHE names another folder"
 
 
 def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:

@@ -22,6 +22,7 @@ class Progress:
         best_score: that score; larger is better.
         history: one row an epoch.
         best: the trained weights at the best epoch, in the order of the cut's ``suffix.weights``.
+        batch_size: that of every epoch so far; the schedule hangs on it.
     """
 
     epoch: int = 0
@@ -29,6 +30,7 @@ class Progress:
     best_score: float = float("-inf")
     history: list[dict] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
+    batch_size: int | None = None
 
 
 def arrays(variables: list) -> list[np.ndarray]:
@@ -49,6 +51,7 @@ def save(path: Path, progress: Progress, suffix: keras.Model, optimizer) -> None
         "best_epoch": progress.best_epoch,
         "best_score": progress.best_score,
         "history": progress.history,
+        "batch_size": progress.batch_size,
     }
     groups = {
         "model": arrays(suffix.variables),
@@ -74,6 +77,14 @@ def restore(path: Path, suffix: keras.Model, optimizer) -> Progress:
         assign(suffix.variables, group("model"))
         assign(optimizer.variables, group("optimizer"))
         return Progress(**facts, best=group("best"))
+
+
+def batch_size(path: Path) -> int | None:
+    """The batch size that the step was begun with; None when it was not begun."""
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        return json.loads(str(file["facts"])).get("batch_size")
 
 
 def save_weights(path: Path, values: list[np.ndarray]) -> None:

@@ -123,6 +123,7 @@ def train(
             progress.best_score, progress.best_epoch = score, progress.epoch
             progress.best = checkpoint.arrays(task.weights)
         progress.history.append(row)
+        progress.batch_size = settings.batch_size
         checkpoint.save(file, progress, suffix, optimizer)
         seconds = time.perf_counter() - started
         say(

@@ -72,14 +72,8 @@ class Store:
 
     def write(self, rows: np.ndarray, view: int | None, values: np.ndarray) -> None:
         """Stores ``values`` (n, *shape). Raises TrainingError when they don't fit the dtype."""
-        with np.errstate(over="ignore"):
-            rounded = values.astype(self.dtype)
-        if not np.isfinite(rounded).all():
-            raise TrainingError(
-                f"Activations up to {np.abs(values).max():.3g} don't fit into {self.dtype}.",
-                todo="use --set prepare.cache_dtype=float32, or --cache off",
-            )
-        for entry, value in zip(self._entries(rows, view), rounded, strict=True):
+        whole = rounded(values, self.dtype)
+        for entry, value in zip(self._entries(rows, view), whole, strict=True):
             if not self._verified[entry]:
                 self._values[entry] = value
                 self._sums[entry] = checksum(value)
@@ -101,9 +95,23 @@ class Store:
         return view * self._per_view + self._train[rows]
 
 
+def rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """``values`` in ``dtype``. Raises TrainingError when some are too large for it."""
+    with np.errstate(over="ignore"):
+        found = values.astype(dtype)
+    if not np.isfinite(found).all():
+        raise TrainingError(
+            f"Activations up to {np.abs(values).max():.3g} don't fit into {dtype}.",
+            todo="use --set prepare.cache_dtype=float32, or --cache off",
+        )
+    return found
+
+
 def touch(folder: Path) -> None:
     """Marks a store as used now, so that the least recently used goes first."""
-    (folder / "used").write_text(time.strftime("%Y-%m-%d %H:%M:%S"))
+    # Another run may have needed the room.
+    if folder.is_dir():
+        (folder / "used").write_text(time.strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def describe(folder: Path) -> dict:
