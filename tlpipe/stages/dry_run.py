@@ -34,6 +34,7 @@ from tlpipe.training.fast import fast
 from tlpipe.training.loop import steps_per_epoch
 from tlpipe.training.network import Cut, cut, head_boundary, with_answers
 from tlpipe.training.optimizer import build_optimizer
+from tlpipe.training.store import Store
 
 BEFORE_TRAINING = ("scan", "split", "backbone", "prepare")
 
@@ -86,20 +87,27 @@ def _rehearse_training(run: Run) -> dict[str, float]:
         trained = cuts["unfreeze"].suffix.count_params()
     model = with_answers(whole, target.answer_layer())
     _save_and_reload(run, model, sampler, manifest)
-    pictures = len(manifest.indices("train")) + len(manifest.indices("val"))
-    cached = stages["prepare"].cache != "off"
+    train, val = (len(manifest.indices(part)) for part in ("train", "val"))
+    pictures, prepare = train + val, stages["prepare"]
+    views = prepare.cache if isinstance(prepare.cache, int) else prepare.views or AUTO_VIEWS
+    stored = sum(
+        Store.bytes_needed(cut.prefix.output.shape[1:], prepare.cache_dtype, views, train, val)
+        for cut in cuts.values()
+        if cut.prefix is not None
+    )
+    cached = prepare.cache != "off" and stored <= prepare.cache_size * 1e9
     seconds = 0.0
     for step, cost in costs.items():
         epochs, batch = stages[step].epochs, stages[step].batch_size
         # With the cache a picture passes the frozen part once a view, and for both steps.
         fills = epochs if not cached or cuts[step].prefix is None else 0
         if cached and step == "head":
-            fills = min(epochs, stages["prepare"].views or AUTO_VIEWS)
+            fills = min(epochs, views)
         steps = steps_per_epoch(pictures, batch)
         seconds += cost.first + steps * (epochs * cost.suffix + fills * cost.prefix)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     # A checkpoint holds the weights, two moments and the best weights, in float32.
-    disk = (4 * whole.count_params() + 4 * 4 * trained) / 1e6
+    disk = (4 * whole.count_params() + 4 * 4 * trained + (stored if cached else 0)) / 1e6
     return {"seconds": seconds, "memory_mb": peak, "disk_mb": disk}
 
 
