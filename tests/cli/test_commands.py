@@ -320,7 +320,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small, tin
 
 
 def test_caches_are_listed_and_cleared(call, tmp_path, monkeypatch):
-    folder = tmp_path / "caches" / "abc"
+    folder = tmp_path / "caches" / ("ab" * 12)
     folder.mkdir(parents=True)
     (folder / "values.bin").write_bytes(bytes(2_000_000))
     (folder / "facts.json").write_text('{"backbone": "vgg16", "shape": [7, 7], "views": 4}')

@@ -5,6 +5,7 @@ import shutil
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -72,7 +73,9 @@ def test_where_trials_share_a_cache_the_first_fills_it_alone(
 def test_when_its_head_is_trained_the_others_begin(small, tmp_path):
     def then(engine, folder):
         if folder.name == "0000":
-            Run(folder, None).record("head", {"key": "", "summary": "", "seconds": 0})
+            Run(folder, SimpleNamespace(seed=0)).record(
+                "head", {"key": "", "summary": "", "seconds": 0}
+            )
         else:
             for name in list(engine.running):
                 engine.end(name)
