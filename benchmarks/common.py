@@ -15,6 +15,7 @@ PACKAGES = [
     "tlpipe",
     "keras",
     "keras-tuner",
+    "tf-keras-vis",
     "tensorflow",
     "jax",
     "torch",

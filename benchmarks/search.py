@@ -13,6 +13,9 @@ scan, split, the winner's evaluation, and its stopping of trials that can't catc
 only the loop is counted, trial by trial, not the start of its process, so that its trials may be
 measured one at a time; the results file is written after each. ``ratio`` compares the trials that
 the peer has run so far, at their mean, with tlpipe's whole search.
+
+``noise`` is how far apart two scores may be by chance: the recipe that won and the one that the
+search started from are run again with three other seeds (``--confirm 3``), which is not counted.
 """
 
 import argparse
@@ -76,27 +79,8 @@ def tuner(root: Path, manifest: Path, epochs: int, trials: int, number: int) -> 
 
 
 def tlpipe(root: Path, out: Path, epochs: int, trials: int, workers: int) -> dict:
-    os.environ["TLPIPE_CACHE"] = tempfile.mkdtemp()
-    from rich.console import Console
-
-    from tlpipe.config.search import read_search
-    from tlpipe.search.engine import Local
-    from tlpipe.search.search import search
-
     started = time.perf_counter()
-    settings = {"tuner": "random", "trials": trials, "workers": workers}
-    file = read_search(_space_file(), leaders=1, confirm=0, **settings)
-    steps = [f"{step}.{key}={epochs}" for step in ("head", "unfreeze") for key in ("epochs",)]
-    engine = Local(workers)
-    found = search(
-        file,
-        data=str(root),
-        assignments=["prepare.resize=squash", *steps],
-        folder=out,
-        engine=engine,
-        console=Console(stderr=True),
-    )
-    engine.close()
+    found = _searched(root, out, epochs, trials, workers, confirm=0)
     return {
         "seconds": time.perf_counter() - started,
         "best": found.ranking.winner.mean,
@@ -104,6 +88,39 @@ def tlpipe(root: Path, out: Path, epochs: int, trials: int, workers: int) -> dic
         "stopped": sum(trial.status == "stopped" for trial in found.trials),
         "trial_seconds": [trial.seconds for trial in found.trials],
     }
+
+
+def noise(root: Path, out: Path, epochs: int, trials: int, workers: int) -> dict:
+    """The same search, already ended, goes on with the runs that confirm."""
+    ranking = _searched(root, out, epochs, trials, workers, confirm=3).ranking
+    return {
+        "deviation": ranking.noise,
+        "apart": ranking.apart,
+        "scores": {leader.name: leader.scores for leader in ranking.leaders},
+    }
+
+
+def _searched(root: Path, out: Path, epochs: int, trials: int, workers: int, *, confirm: int):
+    os.environ["TLPIPE_CACHE"] = tempfile.mkdtemp()
+    from rich.console import Console
+
+    from tlpipe.config.search import read_search
+    from tlpipe.search.engine import Local
+    from tlpipe.search.search import search
+
+    settings = {"tuner": "random", "trials": trials, "workers": workers}
+    file = read_search(_space_file(), leaders=1, confirm=confirm, **settings)
+    engine = Local(workers)
+    found = search(
+        file,
+        data=str(root),
+        assignments=["prepare.resize=squash", f"head.epochs={epochs}", f"unfreeze.epochs={epochs}"],
+        folder=out,
+        engine=engine,
+        console=Console(stderr=True),
+    )
+    engine.close()
+    return found
 
 
 def _space_file() -> Path:
@@ -145,6 +162,7 @@ def result_of(arguments: argparse.Namespace, searched: dict, peer: list[dict]) -
             "tlpipe": max((score for score in same if score is not None), default=None),
             "keras-tuner": best,
         },
+        "noise": searched.get("noise"),
         "rows": {"tlpipe": searched, "keras-tuner": peer},
     }
     hidden = ("space", "rows")
@@ -164,7 +182,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.one:
         who, root, path, number = arguments.one
-        run = tlpipe if who == "tlpipe" else tuner
+        run = {"tlpipe": tlpipe, "noise": noise, "keras-tuner": tuner}[who]
         given = Path(root), Path(path), arguments.epochs, arguments.trials
         print(json.dumps(run(*given, int(number))))
         return
@@ -180,9 +198,9 @@ def main() -> None:
             raise SystemExit(f"{name}.json is of other settings: start anew without --add")
         searched, peer = known["rows"]["tlpipe"], known["rows"]["keras-tuner"]
     if searched is None:
-        searched = common.in_a_process(
-            script, *flags, "tlpipe", str(root), str(folder / "search"), str(arguments.workers)
-        )
+        given = str(root), str(folder / "search"), str(arguments.workers)
+        searched = common.in_a_process(script, *flags, "tlpipe", *given)
+        searched["noise"] = common.in_a_process(script, *flags, "noise", *given)
         print(common.save(name, result_of(arguments, searched, peer)), flush=True)
     manifest = split(root, folder / "split")
     last = min(arguments.trials, len(peer) + (arguments.peer or arguments.trials))
