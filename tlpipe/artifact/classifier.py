@@ -18,6 +18,7 @@ from tlpipe.metrics.temperature import tempered
 from tlpipe.pipeline.run import finish_command
 from tlpipe.targets.registry import target_named
 from tlpipe.training.fast import fast
+from tlpipe.training.forward import forward
 
 # Also what can't be read: a file that is passed over in silence is missed too late.
 PICTURES = EXTENSIONS | UNSUPPORTED
@@ -70,7 +71,7 @@ class Classifier:
 
     def predict_arrays(self, pictures: np.ndarray) -> np.ndarray:
         """Answers, float32 (n, outputs), of uint8 pictures (n, size, size, channels)."""
-        return np.asarray(self._fast.predict_on_batch(pictures))
+        return forward(self._fast, pictures)[0]
 
     def predict(
         self,

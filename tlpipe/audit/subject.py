@@ -25,6 +25,7 @@ from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import writing
 from tlpipe.pipeline.run import Advance, Run
 from tlpipe.training.fast import fast
+from tlpipe.training.forward import forward
 
 BATCH = 32
 
@@ -172,7 +173,7 @@ class Subject:
             # Full batches keep one compiled shape, and a picture's bits its own.
             full = np.zeros((BATCH, *chunk.shape[1:]), chunk.dtype)
             full[: len(chunk)] = chunk
-            found.append(np.asarray(self._network.predict_on_batch(full))[: len(chunk)])
+            found.append(forward(self._network, full)[0][: len(chunk)])
             if advance:
                 advance(start + len(chunk), len(pictures))
         return np.concatenate(found)

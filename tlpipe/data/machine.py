@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -23,3 +24,12 @@ def usable_memory() -> int:
         if text.isdigit():
             return min(total, int(text))
     return total
+
+
+def last_cache() -> int | None:
+    """Bytes of the processor's last cache, or None where the system does not tell."""
+    sizes = []
+    for size in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        if match := re.fullmatch(r"(\d+)K", size.read_text().strip()):
+            sizes.append(int(match[1]) << 10)
+    return max(sizes, default=None)

@@ -13,6 +13,7 @@ from tlpipe.data.loader import batches
 from tlpipe.data.sample import Sampler
 from tlpipe.training.bottleneck import Meter
 from tlpipe.training.devices import ONE, OneDevice, padded
+from tlpipe.training.forward import forward
 from tlpipe.training.store import Store, rounded, touch
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -110,9 +111,7 @@ class Activations:
     def _compute(self, pictures: np.ndarray, rows: np.ndarray, view: int | None) -> np.ndarray:
         whole = padded(pictures, self.batch_size - len(pictures))
         start = time.perf_counter()
-        outputs = self.devices.predict(self.prefix, whole)
-        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        outputs = [np.asarray(output)[: len(rows)] for output in outputs]
+        outputs = [output[: len(rows)] for output in forward(self.prefix, whole, self.devices)]
         self.meter.frozen += time.perf_counter() - start
         for store, output in zip(self.stores, outputs, strict=False):
             store.write(rows, view, output)

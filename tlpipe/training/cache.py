@@ -18,7 +18,7 @@ from tlpipe.training.cache_folder import alone, make_room, room_on_disk, root
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, touch
 
-VERSION = 2
+VERSION = 3
 AUTO_VIEWS = 4
 
 
