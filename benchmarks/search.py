@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2, help="of tlpipe, as its own --workers")
     parser.add_argument("--peer", type=int, help="run so many of the peer's trials this time")
+    parser.add_argument("--first", type=int, default=0, help="begin with this one, from 0")
     parser.add_argument("--add", action="store_true", help="go on from the results file")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -203,8 +204,9 @@ def main() -> None:
         searched["noise"] = common.in_a_process(script, *flags, "noise", *given)
         print(common.save(name, result_of(arguments, searched, peer)), flush=True)
     manifest = split(root, folder / "split")
-    last = min(arguments.trials, len(peer) + (arguments.peer or arguments.trials))
-    for number in range(len(peer), last):
+    order = [*range(arguments.first, arguments.trials), *range(arguments.first)]
+    left = [number for number in order if number not in {row["trial"] for row in peer}]
+    for number in left[: arguments.peer]:
         row = common.in_a_process(
             script, *flags, "keras-tuner", str(root), str(manifest), str(number)
         )
