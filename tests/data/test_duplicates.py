@@ -47,7 +47,7 @@ def test_copies_of_photographs_are_found(tmp_path, kind):
     assert {group.members for group in groups} == {
         (f"a/{name}.png", f"b/{name}_{kind}") for name in names
     }
-    assert all(group.kind == "near" and group.conflict for group in groups)
+    assert all(group.kind == "near" for group in groups)
 
 
 @pytest.mark.parametrize("side", [32, 64, 96])
@@ -87,12 +87,8 @@ def test_exact_copies(tmp_path):
     put(tmp_path, "b/1.png", other)
     put(tmp_path, "b/2.png", other)
     first, second = search(tmp_path, near=False)
-    assert (first.members, first.kind, first.conflict) == (
-        ("a/1.png", "a/2.png", "b/3.png"),
-        "exact",
-        True,
-    )
-    assert (second.members, second.conflict) == (("b/1.png", "b/2.png"), False)
+    assert (first.members, first.kind) == (("a/1.png", "a/2.png", "b/3.png"), "exact")
+    assert (second.members, second.kind) == (("b/1.png", "b/2.png"), "exact")
 
 
 def test_flat_pictures_are_the_same_only_in_the_same_gray(tmp_path):

@@ -53,6 +53,47 @@ def test_parts_are_honoured(tmp_path, val):
     assert found.class_names == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Training", "Testing"), ("training_set", "test_set"), ("train-images", "test data")],
+)
+def test_parts_of_other_names_are_no_classes(tmp_path, train, test):
+    lay(tmp_path, f"{train}/a/1.jpg", f"{train}/b/1.jpg", f"{test}/a/2.jpg")
+    found = list_folder(tmp_path)
+    assert found.class_names == ["a", "b"]
+    assert {file.split for file in found.files} == {"train", "test"}
+
+
+def test_what_lies_beside_the_parts_is_named(tmp_path):
+    lay(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/a/2.jpg", "extra/a/3.jpg", "extra/4.png")
+    found = list_folder(tmp_path)
+    assert len(found.files) == 3
+    assert [(bad.path, bad.cause) for bad in found.set_aside] == [
+        ("extra/4.png", "beside the parts"),
+        ("extra/a/3.jpg", "beside the parts"),
+    ]
+
+
+def test_names_that_are_not_utf8_are_named_in_letters(tmp_path):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    broken = os.fsdecode(b"caf\xe9")
+    lay(tmp_path, f"{broken}.jpg", f"a/{broken}.jpg", f"{broken}/1.jpg")
+    found = list_folder(tmp_path)
+    assert found.class_names == ["a", "b"]
+    assert found.empty_classes == ["caf\\udce9"]
+    assert {bad.path for bad in found.set_aside} == {
+        "caf\\udce9.jpg",
+        "a/caf\\udce9.jpg",
+        "caf\\udce9/1.jpg",
+    }
+
+
+def test_a_link_that_leads_to_itself_is_a_file_that_can_not_be_read(tmp_path):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a" / "x.jpg").symlink_to("x.jpg")
+    assert [file.path for file in list_folder(tmp_path).files] == ["a/1.jpg", "a/x.jpg", "b/1.jpg"]
+
+
 def test_a_class_may_be_called_train(tmp_path):
     lay(tmp_path, "train/1.jpg", "bus/1.jpg", "tram/1.jpg")
     assert list_folder(tmp_path).class_names == ["bus", "train", "tram"]

@@ -56,6 +56,26 @@ def test_a_tiff_of_sixteen_bits_is_scaled_too():
     assert found[0, 0].tolist() == [0, 64, 255, 255]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_gray_picture_of_sixteen_bits_has_the_range_that_is_given(kind):
+    """Twelve bits of an X-ray: by their upper byte alone they would all be black."""
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 1000], [2000, 4000]], np.uint16)).save(file, kind)
+    for channels in (1, 3):
+        pixels = Pixels(channels, 0, 4000)
+        for found in (pixels.decode(file.getvalue()), pixels.inspect(file.getvalue()).pixels):
+            assert found[..., 0].ravel().tolist() == [0, 64, 128, 255]
+    assert Pixels(1).decode(file.getvalue()).ravel().tolist() == [0, 3, 7, 15]
+
+
+def test_samples_of_thirty_two_bits_need_a_range():
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 0.5], [1, 2]], np.float32)).save(file, "TIFF")
+    assert Pixels(1, 0, 1).decode(file.getvalue()).ravel().tolist() == [0, 128, 255, 255]
+    with pytest.raises(DecodeError, match=r"scan\.low=0"):
+        Pixels(1).decode(file.getvalue())
+
+
 def test_one_channel_is_gray_and_three_are_rgb():
     assert np.array_equal(Pixels(1).decode(png(COFFEE))[..., 0], gray(COFFEE))
     assert np.array_equal(Pixels(3).decode(png(COFFEE)), COFFEE)

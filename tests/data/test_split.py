@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from importlib import resources
 
 import cv2
@@ -30,8 +31,7 @@ def parts_of(result):
 
 
 def near(*members):
-    labels = {member.split("/")[-2] for member in members}
-    return DuplicateGroup(members, "near", len(labels) > 1)
+    return DuplicateGroup(members, "near")
 
 
 def test_fractions_are_hit_in_every_class():
@@ -163,10 +163,44 @@ def test_a_train_copy_of_a_test_picture_is_set_aside_by_name():
     assert any("share 1 picture (the first: val/a/1.jpg = test/a/1.jpg" in n for n in result.notes)
 
 
+def test_a_picture_without_a_part_goes_where_its_copy_is_given():
+    pictures = [*given(train=20, val=5, test=5), *make(a=12, b=12)]
+    groups = [near("test/a/3.jpg", "a/1.jpg"), near("val/b/0.jpg", "b/2.jpg", "b/3.jpg")]
+    groups += [near("val/a/1.jpg", "test/a/1.jpg", "a/5.jpg")]
+    for seed in range(20):
+        parts = parts_of(split(pictures, groups, seed=seed))
+        assert parts["a/1.jpg"] == parts["a/5.jpg"] == "test"
+        assert parts["b/2.jpg"] == parts["b/3.jpg"] == "val"
+        assert parts["a/9.jpg"] == parts["train/a/0.jpg"] == "train"
+    assert len(parts) == len(pictures)
+
+
+def test_a_class_that_is_the_minority_of_every_group_is_divided_with_them():
+    """Twenty patients: all have healthy pictures, half of them also a few tumours."""
+    pictures = [
+        picture(f"{label}/patient{patient}_{i}.jpg")
+        for patient in range(20)
+        for label, count in (("healthy", 20), ("tumour", 5 * (patient % 2)))
+        for i in range(count)
+    ]
+    result = split(pictures, [], seed=0, group_regex=r"(patient\d+)_")
+    where = defaultdict(set)
+    for p in result.pictures:
+        where[p.group].add(p.split)
+    assert all(len(found) == 1 for found in where.values())
+    tumours = Counter(p.split for p in result.pictures if p.label == "tumour")
+    assert tumours["train"] >= 30
+    assert min(tumours["val"], tumours["test"]) >= 5
+    assert result.notes == []
+    # Nothing is to be divided where all parts are given.
+    whole = [replace(p, split=next(iter(where[p.group]))) for p in result.pictures]
+    assert parts_of(split(whole, [], seed=1)) == parts_of(result)
+
+
 def test_refusals_say_how_many_are_needed():
     with pytest.raises(DataError, match=r"'b'.*2 pictures, and 3 are needed"):
         split(make(a=10, b=2), [], seed=0)
-    with pytest.raises(DataError, match=r"(?s)'b'.*4 pictures in 2 groups of.*3 are needed"):
+    with pytest.raises(DataError, match=r"(?s)'b'.*4 pictures in 2 groups, and 3 are needed"):
         split(make(a=10, b=4), [near("b/0.jpg", "b/1.jpg", "b/2.jpg")], seed=0)
     with pytest.raises(DataError, match="at least 2 are needed"):
         split(make(a=10), [], seed=0)

@@ -11,6 +11,7 @@ import codecs
 import io
 import re
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -57,6 +58,7 @@ _KNOWN = (
     (b"version https://git-lfs", "a Git LFS pointer: the picture was not downloaded"),
 )
 _STRICT_SIDE = 128
+Deep = Callable[[np.ndarray], np.ndarray]
 
 
 class DecodeError(Exception):
@@ -77,13 +79,24 @@ class Inspection(NamedTuple):
     pixels: np.ndarray
 
 
-def decode(data: bytes, reduce: int = 1) -> np.ndarray:
+def upper_byte(samples: np.ndarray) -> np.ndarray:
+    """Gray samples beyond 8 bits as uint8: of 16 bits the upper 8. Raises DecodeError."""
+    if samples.dtype.itemsize != 2:
+        raise DecodeError(
+            "32-bit samples, whose range is not known: say which become 0 and 255 "
+            "(--set scan.low=0 --set scan.high=10000, for instance), or save it with 8 or 16 bits"
+        )
+    return (samples >> 8).astype(np.uint8)
+
+
+def decode(data: bytes, reduce: int = 1, deep: Deep = upper_byte) -> np.ndarray:
     """Decode a picture file to uint8 (H, W, 3) RGB, upright, transparency laid over white.
 
     Args:
         data: the whole file.
         reduce: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, which saves time;
             other formats, and rare kinds of JPEG, come at full size.
+        deep: what becomes of gray samples beyond 8 bits.
 
     Raises:
         DecodeError: not a picture, an unsupported kind, damaged, or above 178 million pixels.
@@ -97,19 +110,10 @@ def decode(data: bytes, reduce: int = 1) -> np.ndarray:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
         if pixels is not None:
             return pixels
-    return _pillow(image)
+    return _pillow(image, deep)
 
 
-def check(data: bytes) -> tuple[int, int]:
-    """Decode strictly and return (width, height) as displayed.
-
-    Raises:
-        DecodeError: as ``inspect``.
-    """
-    return inspect(data)[:2]
-
-
-def inspect(data: bytes) -> Inspection:
+def inspect(data: bytes, deep: Deep = upper_byte) -> Inspection:
     """Decode strictly: every byte of the picture has been read, and damage is an error.
 
     Raises:
@@ -119,10 +123,10 @@ def inspect(data: bytes) -> Inspection:
     kind = _kind(image)
     pixels = _strict_jpeg(data) if kind == "JPEG" else None
     if pixels is None or image.mode not in _FAST_MODES["JPEG"]:
-        pixels = _pillow(image)
+        pixels = _pillow(image, deep)
         return Inspection(pixels.shape[1], pixels.shape[0], pixels)
     width, height = image.size
-    orientation = image.getexif().get(0x0112, 1)
+    orientation = _orientation(image)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Inspection(width, height, _upright(pixels, orientation))
@@ -165,18 +169,22 @@ def _opencv_is_right(image: Image.Image, kind: str) -> bool:
     return kind != "PNG" or not ({"transparency", "icc_profile"} & image.info.keys())
 
 
-def _pillow(image: Image.Image) -> np.ndarray:
+def _orientation(image: Image.Image) -> int:
+    """Tag 0x0112 of EXIF; 1, which is upright, where there is none or it can't be read."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # a damaged block can make the parser raise anything, and no pixel is in it
+        return 1
+
+
+def _pillow(image: Image.Image, deep: Deep) -> np.ndarray:
     kind = _kind(image)
     try:
         image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):
-            gray = (np.asarray(image) >> 8).astype(np.uint8)
-            return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
-        if image.mode in ("I", "F"):
-            raise DecodeError(
-                f"32-bit samples in a {kind}, whose range is not known: save it with 8 or 16 bits"
-            )
+        if _orientation(image) != 1:
+            image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+            return cv2.cvtColor(deep(np.asarray(image)), cv2.COLOR_GRAY2RGB)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")

@@ -42,6 +42,7 @@ _GLANCE_OF_CONTRAST = 0.12
 _ENOUGH_CORRELATION = 0.975
 _SATURATED = 240
 _FLAT = 2.0
+_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,10 @@ class DuplicateGroup:
     Attributes:
         members: their paths, in the order of the listing.
         kind: "exact" when all files are byte for byte the same, else "near".
-        conflict: whether their labels differ.
     """
 
     members: tuple[str, ...]
     kind: str
-    conflict: bool
 
 
 class UnionFind:
@@ -215,6 +214,9 @@ def _confirmed(
 ) -> Iterator[tuple[int, int]]:
     """The pairs whose pixels agree; a thumbnail is decoded once and dropped after its last pair."""
     last = {int(i): row for row, pair in enumerate(pairs) for i in pair}
+    ending = defaultdict(list)
+    for i, row in last.items():
+        ending[row // _CHUNK].append(i)
     thumbnails: dict[int, np.ndarray] = {}
 
     def look(i: int) -> np.ndarray:
@@ -226,8 +228,8 @@ def _confirmed(
         return same_picture(thumbnails[i], thumbnails[j], side)
 
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(pairs), 512):
-            chunk = pairs[start : start + 512]
+        for start in range(0, len(pairs), _CHUNK):
+            chunk = pairs[start : start + _CHUNK]
             missing = [int(i) for i in np.unique(chunk) if int(i) not in thumbnails]
             thumbnails.update(zip(missing, pool.map(look, missing), strict=True))
             same = pool.map(compare, chunk)
@@ -236,7 +238,7 @@ def _confirmed(
                     yield int(pair[0]), int(pair[1])
                 if progress:
                     progress(done, len(pairs))
-            for i in [i for i in thumbnails if last[i] < start + len(chunk)]:
+            for i in ending[start // _CHUNK]:
                 del thumbnails[i]
 
 
@@ -327,10 +329,8 @@ def _fitted(a: np.ndarray, b: np.ndarray, seen: np.ndarray):
 
 
 def _group(members: list[Picture]) -> DuplicateGroup:
-    labels = {picture.label for picture in members}
     exact = len({picture.sha256 for picture in members}) == 1
     return DuplicateGroup(
         members=tuple(picture.path for picture in members),
         kind="exact" if exact else "near",
-        conflict=len(labels) > 1,
     )

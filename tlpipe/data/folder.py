@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources.abc import Traversable
@@ -29,6 +30,10 @@ PART_NAMES = {
     "dev": "val",
     "test": "test",
 }
+# As people call the folders of parts: "Training", "test_set".
+_PART = re.compile(
+    rf"({'|'.join(PART_NAMES)})(?:ing)?(?:[-_ ]?(?:set|data|images))?", re.IGNORECASE
+)
 _NOT_DATA = {"__macosx", "thumbs.db", "desktop.ini"}
 _LAYOUT = """one sub-folder a class:
     {root}/
@@ -84,6 +89,12 @@ class Listing:
     empty_classes: list[str]
 
 
+def part_named(name: str) -> str | None:
+    """The part that a folder or a split of this name is; None where it is none."""
+    found = _PART.fullmatch(name)
+    return PART_NAMES[found[1].lower()] if found else None
+
+
 def unsupported(suffix: str) -> str | None:
     """Why a picture whose name ends so can't be read; None where it is worth a try."""
     if suffix.lower() not in UNSUPPORTED:
@@ -100,7 +111,8 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
     """List a folder that holds one sub-folder a class, at any depth below it.
 
     ``train/``, ``val|valid|validation|dev/`` and ``test/`` at the top are taken as parts when
-    ``train`` holds folders and the top holds another part or nothing else.
+    ``train`` holds folders and the top holds another part or nothing else. What lies beside them is
+    set aside.
 
     Raises:
         DataError: no such folder, no permission, no class folders, or fewer than ``least`` classes.
@@ -113,19 +125,23 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
     set_aside = [BadFile(path, "not in a class folder") for path in outside]
     classes: set[str] = set()
     _refuse_flat_parts(root, top)
-    for part, folder in _parts(root, top):
+    parts = _parts(root, top)
+    if parts[0][0] is not None:
+        for name in top:
+            if part_named(name) is None:
+                set_aside += [BadFile(p, "beside the parts") for p in _below(root / name, root)]
+    for part, folder in parts:
         if part is not None:
             set_aside += [
                 BadFile(path, "not in a class folder") for path in _pictures_in(folder, root)
             ]
         for name in _folders_of(folder) if part else top:
-            label = unicodedata.normalize("NFC", name)
+            label = unicodedata.normalize("NFC", _shown(name))
             classes.add(label)
             for path in _walk(folder / name):
                 relative = path.relative_to(root).as_posix()
                 suffix = path.suffix.lower()
-                if not _is_utf8(relative):
-                    shown = relative.encode("utf-8", "backslashreplace").decode()
+                if (shown := _shown(relative)) != relative:
                     set_aside.append(BadFile(shown, "its name is not UTF-8: rename it"))
                 elif suffix in EXTENSIONS:
                     files.append(Found(relative, label, part))
@@ -199,7 +215,7 @@ def _enough(listing: Listing, least: int) -> Listing:
 
 
 def _parts(root: Path, top: list[str]) -> list[tuple[str | None, Path]]:
-    given = [(PART_NAMES[name.lower()], root / name) for name in top if name.lower() in PART_NAMES]
+    given = [(part, root / name) for name in top if (part := part_named(name)) is not None]
     holds_classes = any(part == "train" and _folders_of(folder) for part, folder in given)
     # A class may be called "train" too: alone among other classes it is one.
     if holds_classes and (len({part for part, _ in given}) > 1 or len(given) == len(top)):
@@ -208,7 +224,7 @@ def _parts(root: Path, top: list[str]) -> list[tuple[str | None, Path]]:
 
 
 def _refuse_flat_parts(root: Path, top: list[str]) -> None:
-    parts = [name for name in top if name.lower() in PART_NAMES]
+    parts = [name for name in top if part_named(name) is not None]
     flat = [name for name in parts if not _folders_of(root / name)]
     if len(parts) > 1 and len(parts) == len(top) and flat:
         raise DataError(
@@ -235,12 +251,20 @@ def _entries(folder: Path) -> list[os.DirEntry]:
         ) from error
 
 
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link round in a circle, or into a closed folder: read as a file, it tells its cause.
+        return False
+
+
 def _folders_of(folder: Path) -> list[str]:
-    return sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_key)
+    return sorted((entry.name for entry in _entries(folder) if _is_folder(entry)), key=natural_key)
 
 
 def _files_of(folder: Path) -> list[str]:
-    return [entry.name for entry in _entries(folder) if not entry.is_dir()]
+    return [entry.name for entry in _entries(folder) if not _is_folder(entry)]
 
 
 def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
@@ -249,7 +273,7 @@ def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
     if real in above:
         return
     for entry in _entries(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(folder / entry.name, above | {real})
         else:
             yield folder / entry.name
@@ -257,16 +281,20 @@ def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
 
 def _pictures_in(folder: Path, root: Path) -> list[str]:
     """Pictures that lie in ``folder`` itself, as paths relative to ``root``."""
+    return _pictures((folder / name for name in _files_of(folder)), root)
+
+
+def _below(folder: Path, root: Path) -> list[str]:
+    """The same at any depth."""
+    return _pictures(_walk(folder), root)
+
+
+def _pictures(paths: Iterable[Path], root: Path) -> list[str]:
     endings = EXTENSIONS | UNSUPPORTED
-    names = sorted(
-        (n for n in _files_of(folder) if Path(n).suffix.lower() in endings), key=natural_key
-    )
-    return [(folder / name).relative_to(root).as_posix() for name in names]
+    found = (_shown(p.relative_to(root).as_posix()) for p in paths if p.suffix.lower() in endings)
+    return sorted(found, key=natural_key)
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+def _shown(name: str) -> str:
+    """The name itself, or where it is not UTF-8 one that can be written down."""
+    return name.encode("utf-8", "backslashreplace").decode()

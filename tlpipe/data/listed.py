@@ -8,7 +8,15 @@ from pathlib import Path, PurePath
 
 from tlpipe.config.load import read_yaml
 from tlpipe.config.source import is_tfds
-from tlpipe.data.folder import PART_NAMES, BadFile, Found, Listing, natural_key, unsupported
+from tlpipe.data.folder import (
+    PART_NAMES,
+    BadFile,
+    Found,
+    Listing,
+    natural_key,
+    part_named,
+    unsupported,
+)
 from tlpipe.data.manifest import COLUMNS
 from tlpipe.data.table import Row, Table, no_column, read, spellings
 from tlpipe.errors import DataError, nearest
@@ -129,13 +137,14 @@ def _rows(table: Table, label: str, *, empty: bool):
 
 
 def _part(table: Table, row: Row, name: str) -> str | None:
-    if name and name.lower() not in PART_NAMES:
+    part = part_named(name)
+    if name and part is None:
         raise DataError(
             f"The split '{name}' of '{row.path}' is unknown.",
             where=table.where(row),
             todo=nearest(name.lower(), PART_NAMES) + "; or leave the cells empty",
         )
-    return PART_NAMES[name.lower()] if name else None
+    return part
 
 
 def _find(root: Traversable, text: str) -> tuple[str, str | None]:

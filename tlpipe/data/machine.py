@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
 
+_GROUPS = Path("/sys/fs/cgroup")
+
 
 def usable_cores() -> int:
     """Cores: as many threads are worth starting."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, _quota() or cores)
+
+
+def _quota() -> int | None:
+    """Cores that a container's share of time comes to, rounded up; None without a limit."""
+    # Version 2 of the control groups has both numbers in one file, version 1 in two.
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        texts = [(_GROUPS / name).read_text() for name in files if (_GROUPS / name).is_file()]
+        numbers = " ".join(texts).split()
+        if len(numbers) == 2 and all(map(str.isdigit, numbers)):
+            return max(1, math.ceil(int(numbers[0]) / int(numbers[1])))
+    return None
 
 
 def usable_memory() -> int:
@@ -19,7 +33,7 @@ def usable_memory() -> int:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # Version 2 of the control groups, then version 1.
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        limit = Path("/sys/fs/cgroup") / name
+        limit = _GROUPS / name
         text = limit.read_text().strip() if limit.is_file() else ""
         if text.isdigit():
             return min(total, int(text))

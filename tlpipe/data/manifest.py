@@ -60,6 +60,14 @@ class Manifest:
         rows = [i for i, picture in enumerate(self.pictures) if picture.split == part]
         return np.array(rows, np.int64)
 
+    def groups(self, rows: np.ndarray) -> np.ndarray | None:
+        """int64 (k,): which of the pictures in ``rows`` belong together; None where none do."""
+        pictures = [self.pictures[row] for row in rows]
+        # A group and a path may be called the same.
+        names = [("group", p.group) if p.group else ("alone", p.path) for p in pictures]
+        number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        return np.array([number[n] for n in names]) if len(number) < len(names) else None
+
     def write(self, path: Path) -> None:
         """Write a plain UTF-8 CSV, whole or not at all."""
         with writing(path) as temporary:
@@ -107,11 +115,14 @@ class Manifest:
         """
         wrong = []
         with ThreadPoolExecutor(usable_cores()) as pool:
-            for done, fault in enumerate(pool.map(self._fault, self.pictures), 1):
-                if fault:
-                    wrong.append(fault)
-                if progress:
-                    progress(done, len(self.pictures))
+            # In slices: a queue of a million would take a gigabyte.
+            for start in range(0, len(self.pictures), 512):
+                faults = pool.map(self._fault, self.pictures[start : start + 512])
+                for done, fault in enumerate(faults, start + 1):
+                    if fault:
+                        wrong.append(fault)
+                    if progress:
+                        progress(done, len(self.pictures))
         if wrong:
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise DataError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from tlpipe.data.decode import MAX_PIXELS, DecodeError, Inspection, decode, inspect
+from tlpipe.data.decode import MAX_PIXELS, DecodeError, Inspection, decode, inspect, upper_byte
 from tlpipe.words import counted
 
 _NUMPY = b"\x93NUMPY"
@@ -23,7 +24,8 @@ class Pixels:
     With 3 channels every picture is RGB, with 1 gray. With any other number the files are arrays:
     ``.npy`` of shape (H, W, channels), or a TIFF with a page or a sample for each channel. Samples
     of 8 bits between 0 and 255 are taken as they are; ``low`` to ``high`` says what else becomes
-    0 to 255, linearly and cut off at the ends.
+    0 to 255, linearly and cut off at the ends. Of gray pictures of 16 bits it is all 16 unless
+    they are said.
 
     Attributes:
         channels: 1 or more.
@@ -43,15 +45,19 @@ class Pixels:
         """
         if _is_array(data, self.channels):
             return self._array(data)
-        return self._gray_or_rgb(decode(data, reduce))
+        return self._gray_or_rgb(decode(data, reduce, self._deep))
 
     def inspect(self, data: bytes) -> Inspection:
         """As ``decode``, but strict: damage is an error. Raises DecodeError."""
         if _is_array(data, self.channels):
             pixels = self._array(data)
             return Inspection(pixels.shape[1], pixels.shape[0], pixels)
-        width, height, pixels = inspect(data)
+        width, height, pixels = inspect(data, self._deep)
         return Inspection(width, height, self._gray_or_rgb(pixels))
+
+    @property
+    def _deep(self) -> Callable[[np.ndarray], np.ndarray]:
+        return upper_byte if (self.low, self.high) == (0, 255) else self._to_uint8
 
     def _gray_or_rgb(self, pixels: np.ndarray) -> np.ndarray:
         if self.channels == 3:
@@ -107,7 +113,6 @@ def _is_array(data: bytes, channels: int) -> bool:
 
 def _numpy_array(data: bytes) -> np.ndarray:
     try:
-        # Mapped first: the header alone says how large it is.
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
         raise DecodeError(f"damaged or unsupported .npy: {error}") from error

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tlpipe.data.duplicates import DuplicateGroup, UnionFind
+from tlpipe.data.duplicates import DuplicateGroup
 from tlpipe.data.folder import Found, natural_key
+from tlpipe.data.groups import components, name_groups, names_of_groups
 from tlpipe.data.scan import PARTS, BadFile, Picture
 from tlpipe.errors import ConfigError, DataError
 from tlpipe.words import counted
@@ -44,12 +44,13 @@ def split(
     """Divide pictures into train, val and test.
 
     Pictures joined by a duplicate group, by the group that their source gives, or by the same text
-    of ``group_regex``, form a component that stays whole. Each class (a component counts for the
-    class of most of its pictures) is divided by ``fractions``, within rounding where its components
-    are small. Equal arguments give an equal result, whatever the order of ``pictures``.
+    of ``group_regex``, form a component that stays whole. Each class (a component counts for its
+    rarest class) is divided by ``fractions``, within rounding where its components are small. Equal
+    arguments give an equal result, whatever the order of ``pictures``.
 
     Parts that the data give are kept; those that are missing are carved out of train. A picture
-    of train that is a duplicate of one given to val or test is set aside.
+    of train that is a duplicate of one given to val or test is set aside, and one without a part
+    goes where its component is given.
 
     Args:
         pictures: of the scan; ``split`` is the given part or None, ``group`` the given group.
@@ -76,9 +77,9 @@ def split(
             todo="add pictures of another class",
         )
     notes: list[str] = []
-    names = _group_names(pictures, group_regex, notes)
+    names = names_of_groups(pictures, group_regex, notes)
     pictures, set_aside = _without_leaks(pictures, duplicates, notes)
-    components = _components(pictures, duplicates, names)
+    together = components(pictures, duplicates, names)
 
     given = {picture.split for picture in pictures} - {None}
     wanted = dict(zip(PARTS, fractions, strict=True))
@@ -88,17 +89,17 @@ def split(
     shares = {part: wanted[part] for part in ("train", *missing)}
     shares = {part: share / sum(shares.values()) for part, share in shares.items()}
 
-    part_of: dict[str, str] = {p.path: p.split for p in pictures if p.split in ("val", "test")}
-    pool = [[p for p in component if p.path not in part_of] for component in components]
+    part_of = _given(together)
+    pool = [[p for p in component if p.path not in part_of] for component in together]
     pool = [component for component in pool if component]
     if strata is None:
+        _check_large_enough(pool, labels, len(shares))
         dealt = _by_stratum(pool, {p.path: p.label for p in pictures}, labels)
-        _check_large_enough(dealt, shares)
     else:
         dealt = _merged(_by_stratum(pool, stratum_of, sorted(set(strata))), len(shares))
     part_of |= _deal(dealt, shares, seed)
 
-    group_of = _name_groups(components, names)
+    group_of = name_groups(together, names)
     result = [replace(p, split=part_of[p.path], group=group_of[p.path]) for p in pictures]
     _note_spread(result, labels if strata is None else [], notes)
     return SplitResult(result, set_aside, notes)
@@ -121,7 +122,7 @@ def check_listing(
     """
     unread = [Picture(f.path, f.label, f.split, 0, 0, 0, "", "", f.group) for f in files]
     split(unread, [], fractions=fractions, seed=0, strata=strata)
-    _group_names(unread, group_regex, [])
+    names_of_groups(unread, group_regex, [])
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
@@ -132,41 +133,6 @@ def _check_fractions(fractions: Sequence[float]) -> None:
             cause="train and val must be above 0, test not below 0, and the sum must be 1",
             todo="for example 0.7 / 0.15 / 0.15",
         )
-
-
-def _group_names(
-    pictures: Sequence[Picture], group_regex: str | None, notes: list[str]
-) -> dict[str, str]:
-    """Path to the name of its group, for the pictures that the regex matches."""
-    if not group_regex:
-        return {}
-    try:
-        pattern = re.compile(group_regex)
-    except re.error as error:
-        raise ConfigError(
-            f"The group pattern {group_regex!r} is not a regular expression.",
-            cause=str(error),
-            todo="mend it; for names like panel12_cell3.png: --group '(panel[0-9]+)_'",
-        ) from error
-    names = {}
-    for picture in pictures:
-        found = pattern.search(picture.path)
-        name = found and found[1 if pattern.groups else 0]
-        if name:
-            names[picture.path] = name
-    if not names:
-        raise ConfigError(
-            f"The group pattern {group_regex!r} matches no picture.",
-            cause=f"it is searched in paths like {pictures[0].path!r}",
-            todo="mend the pattern, or leave --group out",
-        )
-    if len(names) < len(pictures):
-        alone = next(picture.path for picture in pictures if picture.path not in names)
-        notes.append(
-            f"the group pattern does not match {len(pictures) - len(names)} of {len(pictures)} "
-            f"pictures (the first: {alone}): each of them is a group of its own"
-        )
-    return names
 
 
 def _without_leaks(
@@ -197,43 +163,45 @@ def _without_leaks(
     return kept, [BadFile(p.path, leaks[p.path]) for p in pictures if p.path in leaks]
 
 
-def _components(
-    pictures: Sequence[Picture], duplicates: Sequence[DuplicateGroup], names: dict[str, str]
-) -> list[list[Picture]]:
-    index = {picture.path: i for i, picture in enumerate(pictures)}
-    together = defaultdict(list)
-    for path, name in names.items():
-        together["named", name].append(path)
-    for picture in pictures:
-        if picture.group:
-            together["given", picture.group].append(picture.path)
-    sets = UnionFind(len(pictures))
-    for members in (*(group.members for group in duplicates), *together.values()):
-        present = [index[path] for path in members if path in index]
-        for other in present[1:]:
-            sets.join(present[0], other)
-    return [[pictures[i] for i in found] for found in sets.sets()]
+def _given(components: list[list[Picture]]) -> dict[str, str]:
+    """Path to part: what is given to val and test, and what belongs with it and has no part."""
+    part_of = {}
+    for component in components:
+        held = {picture.split for picture in component} & {"val", "test"}
+        joined = "test" if "test" in held else next(iter(held), None)
+        for picture in component:
+            part = picture.split or joined
+            if part in ("val", "test"):
+                part_of[picture.path] = part
+    return part_of
 
 
 def _by_stratum(
     components: list[list[Picture]], stratum_of: Mapping[str, str], names: Sequence[str]
 ) -> dict[str, list[list[Picture]]]:
-    """The components of each stratum, where one counts for that of most of its pictures."""
+    """The components of each stratum, where one counts for the rarest of its pictures.
+
+    The rarest first, as Sechidis et al. 2011 deal out several labels: what is common is in most of
+    the components, and comes to every part with them.
+    """
     found: dict[str, list[list[Picture]]] = {name: [] for name in names}
     place = {name: i for i, name in enumerate(names)}
+    total = Counter(stratum_of[picture.path] for component in components for picture in component)
     for component in components:
-        counts = Counter(stratum_of[picture.path] for picture in component)
-        found[min(counts, key=lambda name: (-counts[name], place[name]))].append(component)
+        strata = {stratum_of[picture.path] for picture in component}
+        found[min(strata, key=lambda name: (total[name], place[name]))].append(component)
     return found
 
 
 def _check_large_enough(
-    of_class: Mapping[str, list[list[Picture]]], shares: Mapping[str, float]
+    components: list[list[Picture]], labels: Sequence[str], needed: int
 ) -> None:
-    for label, mine in of_class.items():
-        if len(mine) < len(shares):
-            everything = [component for some in of_class.values() for component in some]
-            raise _too_small(label, everything, len(mine), len(shares))
+    having = Counter(
+        label for component in components for label in {picture.label for picture in component}
+    )
+    for label in labels:
+        if having[label] < needed:
+            raise _too_small(label, components, having[label], needed)
 
 
 def _merged(
@@ -296,22 +264,11 @@ def _too_small(label: str, components: list[list[Picture]], found: int, needed: 
     alone = found == count
     return DataError(
         f"The class {label!r} is too small to divide: {counted(count, 'picture')}"
-        + ("" if alone else f" in {counted(found, 'group')} of its own")
+        + ("" if alone else f" in {counted(found, 'group')}")
         + f", and {needed} are needed, one for each of the {needed} parts to make.",
         cause=None if alone else "duplicates and pictures of one group stay together",
         todo="add pictures of this class, or leave it out",
     )
-
-
-def _name_groups(components: list[list[Picture]], names: dict[str, str]) -> dict[str, str]:
-    group_of = {}
-    for component in components:
-        found = {names[p.path] for p in component if p.path in names}
-        found |= {p.group for p in component if p.group}
-        alone = "" if len(component) == 1 else f"duplicates of {component[0].path}"
-        name = "+".join(sorted(found, key=natural_key)) or alone
-        group_of |= {picture.path: name for picture in component}
-    return group_of
 
 
 def _note_spread(pictures: list[Picture], labels: list[str], notes: list[str]) -> None:

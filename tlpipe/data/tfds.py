@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tlpipe.data.folder import PART_NAMES, BadFile, Found, Listing, natural_key
+from tlpipe.data.folder import BadFile, Found, Listing, natural_key, part_named
 from tlpipe.data.tfds_folder import find
 from tlpipe.data.tfds_labels import FILE_NAMES, as_text, check_label
 from tlpipe.data.tfds_records import Records, record_name
@@ -82,7 +82,7 @@ def _parts(records: Records) -> dict[str, str | None]:
     filled = [name for name, count in records.counts.items() if count]
     if len(filled) == 1:
         return {filled[0]: None}
-    known = {name: PART_NAMES[name.lower()] for name in filled if name.lower() in PART_NAMES}
+    known = {name: part for name in filled if (part := part_named(name)) is not None}
     if filled and "train" not in known.values():
         raise DataError(
             f"The data set in '{records.folder}' has no split 'train'.",

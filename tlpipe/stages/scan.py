@@ -15,6 +15,7 @@ from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import classes_needed, data_root, listed, pixels_of
 from tlpipe.targets.number import parse
 from tlpipe.targets.registry import label_names
+from tlpipe.targets.text import meaning
 from tlpipe.words import counted
 
 SCAN = "stages/scan/scan.json"
@@ -26,6 +27,7 @@ class ScanStage(Stage):
     """Folder of pictures to a list of sound ones with sizes and hashes."""
 
     name = "scan"
+    version = 2
     writes = (SCAN, BAD, DUPLICATES)
 
     def outside(self):
@@ -61,6 +63,8 @@ class ScanStage(Stage):
             groups = find_duplicates(
                 listing.root, found.pictures, near=near, kind=pixels, progress=advance, notes=notes
             )
+        labels = {p.path: meaning(p.label, self.settings.target) for p in found.pictures}
+        differ = [len({labels[path] for path in group.members}) > 1 for group in groups]
         for note in notes:
             run.say(f"  {note}", style="yellow")
         _write_rows(run.path(BAD), ("path", "cause"), [(b.path, b.cause) for b in found.bad])
@@ -68,8 +72,8 @@ class ScanStage(Stage):
             run.path(DUPLICATES),
             ("group", "kind", "labels_conflict", "path"),
             [
-                (number, group.kind, group.conflict, path)
-                for number, group in enumerate(groups, 1)
+                (number, group.kind, differs, path)
+                for number, (group, differs) in enumerate(zip(groups, differ, strict=True), 1)
                 for path in group.members
             ],
         )
@@ -90,9 +94,8 @@ class ScanStage(Stage):
             run.say(f"  ignored: {counted(count, 'file')} {ending}", style="yellow")
         for name in listing.empty_classes:
             run.say(f"  ignored: class '{name}' holds no pictures", style="yellow")
-        conflicts = sum(group.conflict for group in groups)
-        if conflicts:
-            equal = counted(conflicts, "group of equal pictures", "groups of equal pictures")
+        if any(differ):
+            equal = counted(sum(differ), "group of equal pictures", "groups of equal pictures")
             run.say(f"  different labels in {equal}: see {DUPLICATES}", style="yellow")
         return (
             f"{counted(len(found.pictures), 'picture')} {self._labels(listing.class_names)}, "

@@ -22,6 +22,7 @@ class SplitStage(Stage):
     """Sound pictures to train, validation and test, written as one CSV."""
 
     name = "split"
+    version = 2
     reads = (SCAN,)
     writes = (MANIFEST, NOTES)
 

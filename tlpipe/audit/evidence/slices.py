@@ -13,7 +13,7 @@ from scipy.stats import binomtest, false_discovery_control, hypergeom
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from tlpipe.data.folder import PART_NAMES
+from tlpipe.data.folder import part_named
 from tlpipe.data.scan import Picture
 
 
@@ -177,7 +177,7 @@ def clusters(features: np.ndarray, *, seed: int, size: int = 60) -> dict[str, np
 
 def _below_class(file: Picture) -> str:
     folders = list(PurePosixPath(file.path).parts[:-1])
-    if len(folders) > 1 and folders[0].lower() in PART_NAMES:
+    if len(folders) > 1 and part_named(folders[0]):
         folders = folders[1:]
     return "/".join(folders[1:])
 
