@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tlpipe.metrics import bootstrap, scores
+from tlpipe.metrics import bootstrap, compare, scores
 
 
 def guesses(n, k, seed=0, skill=1.5):
@@ -113,10 +113,10 @@ def test_a_better_model_is_found_better_and_the_worse_one_worse(name):
     if name == "ece":
         # The strong forecaster is underconfident, the sure one is wrong and certain.
         strong, weak = np.eye(2)[labels], np.eye(2)[1 - labels]
-    up = bootstrap.difference(labels, weak, strong, name, seed=0)
-    down = bootstrap.difference(labels, strong, weak, name, seed=0)
-    assert bootstrap.verdict(up, higher_is_better=not lower) == "better"
-    assert bootstrap.verdict(down, higher_is_better=not lower) == "worse"
+    up = compare.difference(labels, weak, strong, name, seed=0)
+    down = compare.difference(labels, strong, weak, name, seed=0)
+    assert compare.verdict(up, higher_is_better=not lower) == "better"
+    assert compare.verdict(down, higher_is_better=not lower) == "worse"
     assert up["value"] == pytest.approx(-down["value"])
     assert up["low"] - 1e-9 <= up["value"] <= up["high"] + 1e-9
 
@@ -126,9 +126,9 @@ def test_pairing_makes_the_difference_sharper_than_two_separate_intervals():
     b = a.copy()
     wrong = np.flatnonzero(a.argmax(axis=1) != labels)[:12]
     b[wrong] = np.eye(2)[labels[wrong]]
-    diff = bootstrap.difference(labels, a, b, "accuracy", seed=0)
+    diff = compare.difference(labels, a, b, "accuracy", seed=0)
     assert diff["value"] == pytest.approx(12 / 300)
-    assert bootstrap.verdict(diff) == "better"
+    assert compare.verdict(diff) == "better"
     low_b = bootstrap.with_intervals(labels, b, "ab", seed=0)["intervals"]["accuracy"][0]
     high_a = bootstrap.with_intervals(labels, a, "ab", seed=0)["intervals"]["accuracy"][1]
     assert low_b < high_a
@@ -138,21 +138,21 @@ def test_noise_is_a_tie():
     labels, a = guesses(200, 3, seed=1)
     _, noise = guesses(200, 3, seed=2, skill=0)
     b = 0.98 * a + 0.02 * noise
-    assert bootstrap.verdict(bootstrap.difference(labels, a, b, seed=0)) == "tie"
-    assert bootstrap.verdict(bootstrap.difference(labels, a, a, seed=0)) == "tie"
+    assert compare.verdict(compare.difference(labels, a, b, seed=0)) == "tie"
+    assert compare.verdict(compare.difference(labels, a, a, seed=0)) == "tie"
 
 
 def test_an_undefined_difference_is_a_tie():
     p = np.array([[0.2, 0.8], [0.4, 0.6]])
-    diff = bootstrap.difference([1, 1], p, p, "auc", seed=0)
+    diff = compare.difference([1, 1], p, p, "auc", seed=0)
     assert diff == {"value": None, "low": None, "high": None}
-    assert bootstrap.verdict(diff) == "tie"
+    assert compare.verdict(diff) == "tie"
 
 
 def test_an_unknown_score_is_refused():
     labels, p = guesses(20, 2)
     with pytest.raises(ValueError, match="balanced_accuracy"):
-        bootstrap.difference(labels, p, p, "acuracy", seed=0)
+        compare.difference(labels, p, p, "acuracy", seed=0)
 
 
 def test_a_perfect_score_on_few_pictures_is_not_certain():
@@ -166,3 +166,60 @@ def test_a_perfect_score_on_few_pictures_is_not_certain():
     recall = result["per_class"]["a"]["intervals"]["recall"]
     assert recall[0] == pytest.approx(0.025 ** (1 / 3), abs=1e-4)
     assert result["per_class"]["a"]["intervals"]["f1"] is None
+
+
+def test_groups_are_drawn_whole():
+    groups = np.array([4, 4, 4, 9, 9, 1])
+    for block in bootstrap.counts(6, 50, seed=0, groups=groups):
+        assert block.shape == (6, 50)
+        assert (block[0] == block[1]).all()
+        assert (block[1] == block[2]).all()
+        assert (block[3] == block[4]).all()
+        assert (block[[0, 3, 5]].sum(axis=0) == 3).all()
+    alone = bootstrap.counts(6, 50, seed=0, groups=np.arange(6))
+    for one, other in zip(alone, bootstrap.counts(6, 50, seed=0), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", scores.SCALARS)
+def test_with_groups_too_the_interval_is_that_of_resamples_scored_one_by_one(name):
+    labels, p = guesses(40, 3)
+    groups = np.arange(40) // 5
+    drawn = []
+    for block in bootstrap.counts(40, 120, 3, groups):
+        for count in block.T.astype(int):
+            rows = np.repeat(np.arange(40), count)
+            drawn.append(scores.SCALARS[name](labels[rows], p[rows]))
+    slow = np.array([np.nan if value is None else value for value in drawn])
+    if name == "ece":
+        slow = np.maximum(slow - slow.mean() + scores.ece(labels, p), 0)
+    found = bootstrap.with_intervals(labels, p, "abc", seed=3, resamples=120, groups=groups)
+    assert found["intervals"][name] == pytest.approx(list(np.nanpercentile(slow, [2.5, 97.5])))
+    assert found["bootstrap"]["groups"] == 8
+
+
+def test_pictures_that_are_right_or_wrong_together_are_worth_no_more_than_one():
+    """Twenty patients of thirty pictures each, half of the patients right."""
+    right = np.repeat(np.arange(20) % 2, 30)
+    p = np.stack([1 - right, right], axis=1).astype(float)
+    labels, groups = np.ones(600, int), np.arange(600) // 30
+
+    def width(groups):
+        low, high = bootstrap.with_intervals(labels, p, "ab", seed=0, groups=groups)["intervals"][
+            "accuracy"
+        ]
+        return high - low
+
+    assert 0.06 < width(None) < 0.1
+    assert 0.35 < width(groups) < 0.6
+    change = compare.paired(np.zeros(600), right - 0.4, seed=0)
+    assert compare.verdict(change) == "better"
+    assert (
+        compare.verdict(compare.paired(np.zeros(600), right - 0.4, seed=0, groups=groups)) == "tie"
+    )
+
+
+def test_all_right_in_groups_has_no_interval():
+    labels, p = np.array([0, 1] * 10), np.array([[0.9, 0.1], [0.1, 0.9]] * 10)
+    found = bootstrap.with_intervals(labels, p, "ab", seed=0, groups=np.arange(20) // 5)
+    assert found["intervals"]["accuracy"] is None

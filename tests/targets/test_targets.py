@@ -166,6 +166,20 @@ def test_scores_of_labels_are_those_of_scikit_learn():
         assert interval[0] < found[name] < interval[1], name
 
 
+def test_all_right_is_no_proof_that_all_will_be():
+    """Intervals without width say nothing; a share of pictures gets the exact binomial one."""
+    truth = np.array([[1, 0], [0, 1]] * 10)
+    labels = multilabel.summary(truth, truth * 0.8 + 0.1, "ab", thresholds=(0.5, 0.5), seed=0)
+    assert labels["exact_match"] == labels["auc"] == 1
+    low, high = labels["intervals"]["exact_match"]
+    assert (round(low, 3), high) == (0.832, 1)
+    assert labels["intervals"]["auc"] is labels["intervals"]["label_accuracy"] is None
+    numbers = regression.summary(truth[:, 0], truth[:, 0], seed=0, above=0.5)
+    assert numbers["intervals"]["mae"] is numbers["above"]["intervals"]["auc"] is None
+    assert numbers["above"]["intervals"]["accuracy"] == labels["intervals"]["exact_match"]
+    assert TARGETS["labels"](["a", "b"], (0.5, 0.5)).headline(labels)
+
+
 def test_a_threshold_gives_the_largest_f1():
     truth = RANDOM.random((60, 1)) < 0.3
     p = np.clip(0.4 * truth + RANDOM.random((60, 1)) * 0.6, 0, 1)

@@ -30,6 +30,7 @@ def with_intervals(
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
+    groups: np.ndarray | None = None,
 ) -> dict:
     """``scores.summary`` with ``intervals``: one part of metrics.json.
 
@@ -49,85 +50,49 @@ def with_intervals(
         seed: of the resamples; equal seeds give equal intervals.
         resamples: how many.
         level: mass of the interval, in 0..1.
+        groups: int (n,), drawn whole; None where each picture is drawn by itself.
     """
     result = scores.summary(labels, probabilities, class_names)
     labels, probabilities = scores.checked(labels, probabilities)
-    drawn = _all(labels, probabilities, [*_SCALARS, "per_class"], seed, resamples)
+    names = [*_SCALARS, "per_class"]
+    how = {"seed": seed, "resamples": resamples, "groups": groups}
+    drawn = drawn_scores(labels, probabilities, names, **how)
     right = int((scores.predicted(probabilities) == labels).sum())
-    result["intervals"] = {name: _interval(drawn[name], level) for name in _SCALARS}
-    _mend(result["intervals"], {"accuracy": (right, len(labels))}, level)
+    result["intervals"] = {name: interval_of(drawn[name], level) for name in _SCALARS}
+    # Of groups no binomial tells anything: their pictures are right or wrong together.
+    mend(result["intervals"], {"accuracy": (right, len(labels))} if groups is None else {}, level)
     for index, name in enumerate(class_names):
         ratios = drawn["per_class"][:, :, index]
         result["per_class"][name]["intervals"] = {
-            score: _interval(column, level)
+            score: interval_of(column, level)
             for score, column in zip(("precision", "recall", "f1"), ratios.T, strict=True)
         }
         chosen, there = scores.predicted(probabilities) == index, labels == index
         both = int((chosen & there).sum())
         trials = {"precision": (both, int(chosen.sum())), "recall": (both, int(there.sum()))}
-        _mend(result["per_class"][name]["intervals"], trials, level)
+        mend(result["per_class"][name]["intervals"], trials if groups is None else {}, level)
     result["bootstrap"] = {
-        "resamples": resamples,
-        "level": level,
-        "seed": seed,
+        **made_how(seed, resamples, level, groups),
         "auc_skipped": int(np.isnan(drawn["auc"]).sum()),
     }
     return result
 
 
-def _mend(intervals: dict, trials: dict[str, tuple[int, int]], level: float) -> None:
-    """Replaces intervals without width; ``trials`` has (hits, pictures) of the proportions."""
+def mend(intervals: dict, trials: dict[str, tuple[int, int]], level: float) -> None:
+    """Replaces intervals without width, which say nothing about new pictures.
+
+    Args:
+        intervals: by score; changed in place.
+        trials: (hits, pictures) of the scores that are proportions of pictures: they get the exact
+            binomial interval (Clopper and Pearson 1934), the others None.
+        level: mass of the interval.
+    """
     for name, interval in intervals.items():
         if interval is None or interval[0] < interval[1]:
             continue
         hits, n = trials.get(name, (0, 0))
         exact = binomtest(hits, n).proportion_ci(level, method="exact") if n else None
         intervals[name] = exact and [float(exact.low), float(exact.high)]
-
-
-def difference(
-    labels: ArrayLike,
-    p_a: ArrayLike,
-    p_b: ArrayLike,
-    score: str = "accuracy",
-    *,
-    seed: int,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> dict[str, float | None]:
-    """Paired bootstrap of score(b) - score(a): both are scored on the same drawn pictures.
-
-    Args:
-        labels: int (n,).
-        p_a: probabilities of the first model, float (n, k).
-        p_b: probabilities of the second one on the same pictures.
-        score: a name of ``scores.SCALARS``.
-        seed: of the resamples.
-        resamples: how many.
-        level: mass of the interval.
-
-    Returns:
-        ``value``, ``low`` and ``high``; None where the score is undefined.
-    """
-    if score not in _SCALARS:
-        raise ValueError(f"score {score!r} is none of {', '.join(_SCALARS)}")
-    labels, p_a = scores.checked(labels, p_a)
-    _, p_b = scores.checked(labels, p_b)
-    a, b = (scores.SCALARS[score](labels, p) for p in (p_a, p_b))
-    drawn_a, drawn_b = (_all(labels, p, [score], seed, resamples)[score] for p in (p_a, p_b))
-    low, high = _interval(drawn_b - drawn_a, level) or (None, None)
-    return {"value": None if a is None or b is None else b - a, "low": low, "high": high}
-
-
-def verdict(diff: dict[str, float | None], *, higher_is_better: bool = True) -> str:
-    """'better' or 'worse' when the interval of ``difference`` excludes 0, else 'tie'.
-
-    Pass ``higher_is_better=False`` for ece, log_loss and brier.
-    """
-    low, high = diff["low"], diff["high"]
-    if low is None or high is None or low <= 0 <= high:
-        return "tie"
-    return "better" if (low > 0) == higher_is_better else "worse"
 
 
 def intervals_of(
@@ -137,6 +102,7 @@ def intervals_of(
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
+    groups: np.ndarray | None = None,
 ) -> dict[str, list[float] | None]:
     """The interval [low, high] of each score; None where no resample defines it.
 
@@ -146,79 +112,54 @@ def intervals_of(
         seed: of the resamples.
         resamples: how many.
         level: mass of the intervals.
+        groups: int (n,), drawn whole; None where each picture is drawn by itself.
     """
-    blocks = [[of(w) for of in functions.values()] for w in counts(n, resamples, seed)]
+    blocks = [[of(w) for of in functions.values()] for w in counts(n, resamples, seed, groups)]
     drawn = (np.concatenate(values) for values in zip(*blocks, strict=True))
-    return {name: _interval(x, level) for name, x in zip(functions, drawn, strict=True)}
+    return {name: interval_of(x, level) for name, x in zip(functions, drawn, strict=True)}
 
 
-def paired(
-    a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = 2000, level: float = 0.95
-) -> dict[str, float | None]:
-    """As :func:`difference`, of a score that is the mean of what each picture contributes.
+def made_how(seed: int, resamples: int, level: float, groups: np.ndarray | None) -> dict:
+    """What a reader has to know of the intervals: the entry ``bootstrap`` of metrics.json."""
+    found = {"resamples": resamples, "level": level, "seed": seed}
+    return found if groups is None else {**found, "groups": len(np.unique(groups))}
 
-    Args:
-        a: float (n,), of the first model.
-        b: float (n,), of the second one.
-        seed: of the resamples.
-        resamples: how many.
-        level: mass of the interval.
+
+def counts(
+    n: int, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Blocks (n, r) of how often each of n pictures was drawn; the r add up to ``resamples``.
+
+    Of ``groups``, int (n,), whole ones are drawn, as many as there are, since the pictures of one
+    say little about those of another (the cluster bootstrap: Davison and Hinkley 1997, section
+    3.8).
     """
-    change = np.asarray(b, np.float64) - np.asarray(a, np.float64)
-    found = intervals_of(
-        {"change": mean_of(change)}, len(change), seed=seed, resamples=resamples, level=level
-    )
-    low, high = found["change"] or (None, None)
-    return {"value": float(change.mean()), "low": low, "high": high}
-
-
-def difference_of(
-    a: float | None,
-    b: float | None,
-    of_a: OfCounts,
-    of_b: OfCounts,
-    *,
-    n: int,
-    seed: int,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> dict[str, float | None]:
-    """As :func:`difference`, of scores that are given as functions of counts.
-
-    Args:
-        a: the first model's score; None where it is undefined.
-        b: the second one's.
-        of_a: the first model's score of a resample.
-        of_b: the second one's.
-        n: pictures.
-        seed: of the resamples.
-        resamples: how many.
-        level: mass of the interval.
-    """
-    change = {"change": lambda w: of_b(w) - of_a(w)}
-    found = intervals_of(change, n, seed=seed, resamples=resamples, level=level)
-    low, high = found["change"] or (None, None)
-    return {"value": None if a is None or b is None else b - a, "low": low, "high": high}
-
-
-def counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Blocks (n, r) of how often each of n pictures was drawn; the r add up to ``resamples``."""
     rng = np.random.default_rng(seed)
+    # Without groups each picture is one.
+    of = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    size = n if of is None else int(of.max()) + 1
     block = max(1, _CELLS // n)
     for start in range(0, resamples, block):
         r = min(block, resamples - start)
-        drawn = rng.integers(n, size=(r, n)) + n * np.arange(r)[:, None]
-        flat = np.bincount(drawn.ravel(), minlength=r * n)
-        yield np.ascontiguousarray(flat.reshape(r, n).T, dtype=np.float64)
+        drawn = rng.integers(size, size=(r, size)) + size * np.arange(r)[:, None]
+        flat = np.bincount(drawn.ravel(), minlength=r * size).reshape(r, size).T
+        yield np.ascontiguousarray(flat if of is None else flat[of], dtype=np.float64)
 
 
-def _all(
-    labels: np.ndarray, p: np.ndarray, names: Sequence[str], seed: int, resamples: int
+def drawn_scores(
+    labels: np.ndarray,
+    p: np.ndarray,
+    names: Sequence[str],
+    *,
+    seed: int,
+    resamples: int,
+    groups: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
+    """Each score of every resample, float (resamples,); NaN where it is undefined."""
     prepared = {name: _FUNCTIONS[name](labels, p) for name in names}
     blocks = [
         {name: of_counts(w) for name, of_counts in prepared.items()}
-        for w in counts(len(labels), resamples, seed)
+        for w in counts(len(labels), resamples, seed, groups)
     ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in names}
     if "ece" in drawn:
@@ -229,7 +170,8 @@ def _all(
     return drawn
 
 
-def _interval(drawn: np.ndarray, level: float) -> list[float] | None:
+def interval_of(drawn: np.ndarray, level: float) -> list[float] | None:
+    """The middle ``level`` of what was drawn, without NaN; None where nothing is left."""
     defined = drawn[~np.isnan(drawn)]
     if not len(defined):
         return None
@@ -239,7 +181,7 @@ def _interval(drawn: np.ndarray, level: float) -> list[float] | None:
 
 def mean_of(values: np.ndarray) -> OfCounts:
     """The mean of what each picture contributes, float (n,)."""
-    return lambda w: values @ w / len(values)
+    return lambda w: values @ w / w.sum(axis=0)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -302,12 +244,10 @@ def one_auc(positive: np.ndarray, score: np.ndarray) -> OfCounts:
 
 
 def _ece(labels: np.ndarray, p: np.ndarray) -> OfCounts:
-    n, bins = len(labels), scores.BINS
     confidence = p.max(axis=1)
     order = np.argsort(confidence, kind="stable")
     first = np.unique(confidence[order], return_index=True)[1]
     excess = (confidence - (scores.predicted(p) == labels))[order][:, None]
-    edges = np.linspace(0, n, bins + 1)
 
     def running(amounts: np.ndarray) -> np.ndarray:
         sums = np.add.reduceat(amounts, first, axis=0).cumsum(axis=0)
@@ -316,8 +256,10 @@ def _ece(labels: np.ndarray, p: np.ndarray) -> OfCounts:
     def of_counts(w: np.ndarray) -> np.ndarray:
         w = w[order]
         both = zip(running(w), running(w * excess), strict=True)
-        upto = np.stack([np.interp(edges, mass, gap) for mass, gap in both])
-        return np.abs(np.diff(upto, axis=1)).sum(axis=1) / n
+        bins = [
+            np.interp(np.linspace(0, mass[-1], scores.BINS + 1), mass, gap) for mass, gap in both
+        ]
+        return np.abs(np.diff(bins, axis=1)).sum(axis=1) / w.sum(axis=0)
 
     return of_counts
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from tlpipe.errors import DataError, TrainingError
-from tlpipe.metrics.bootstrap import OfCounts, intervals_of, mean_of, one_auc
+from tlpipe.metrics.bootstrap import OfCounts, intervals_of, made_how, mean_of, mend, one_auc
 from tlpipe.metrics.scores import SMALLEST
 
 SCALARS = ("exact_match", "label_accuracy", "macro_f1", "auc", "average_precision", "log_loss")
@@ -97,6 +97,7 @@ def summary(
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
+    groups: np.ndarray | None = None,
 ) -> dict:
     """All scores with bootstrap intervals, as one part of metrics.json.
 
@@ -114,6 +115,7 @@ def summary(
         seed: of the resamples.
         resamples: how many.
         level: mass of the intervals.
+        groups: int (n,), drawn whole; None where each picture is drawn by itself.
     """
     truth, p = checked(truth, probabilities)
     called = p >= np.asarray(thresholds)
@@ -124,13 +126,18 @@ def summary(
         "macro_f1": _macro_f1(truth, called),
         "auc": macro_auc(truth, p),
     }
+    exact = (truth == called).all(axis=1)
+    how = {"seed": seed, "resamples": resamples, "level": level, "groups": groups}
+    intervals = intervals_of(functions, len(truth), **how)
+    right = (int(exact.sum()), len(truth))
+    mend(intervals, {"exact_match": right} if groups is None else {}, level)
     per_label = {
         name: _one(truth[:, i], p[:, i], called[:, i], float(thresholds[i]))
         for i, name in enumerate(names)
     }
     return {
         "n": len(truth),
-        "exact_match": float((truth == called).all(axis=1).mean()),
+        "exact_match": float(exact.mean()),
         "label_accuracy": float((truth == called).mean()),
         "none_right": float((~truth).mean()),
         "macro_f1": _mean([row["f1"] for row in per_label.values()]),
@@ -138,10 +145,8 @@ def summary(
         "average_precision": _mean([row["average_precision"] for row in per_label.values()]),
         "log_loss": float(log_losses(truth, p).mean()),
         "per_label": per_label,
-        "intervals": intervals_of(
-            functions, len(truth), seed=seed, resamples=resamples, level=level
-        ),
-        "bootstrap": {"resamples": resamples, "level": level, "seed": seed},
+        "intervals": intervals,
+        "bootstrap": made_how(seed, resamples, level, groups),
     }
 
 

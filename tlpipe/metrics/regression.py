@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from tlpipe.errors import DataError, TrainingError
-from tlpipe.metrics.bootstrap import OfCounts, intervals_of, mean_of, one_auc
+from tlpipe.metrics.bootstrap import OfCounts, intervals_of, made_how, mean_of, mend, one_auc
 
 
 def checked(truth: ArrayLike, answers: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +53,7 @@ def summary(
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
+    groups: np.ndarray | None = None,
     above: float | None = None,
 ) -> dict:
     """All scores with bootstrap intervals, as one part of metrics.json.
@@ -63,6 +64,7 @@ def summary(
         seed: of the resamples.
         resamples: how many.
         level: mass of the intervals.
+        groups: int (n,), drawn whole; None where each picture is drawn by itself.
         above: also score the question "is it above this number?".
 
     Returns:
@@ -77,10 +79,12 @@ def summary(
     varied = bool(np.ptp(truth) > 0)
     functions: dict[str, OfCounts] = {
         "mae": mean_of(np.abs(answers - truth)),
-        "rmse": lambda w: np.sqrt(squares @ w / n),
+        "rmse": lambda w: np.sqrt(squares @ w / w.sum(axis=0)),
         "r2": _r2(truth, squares),
     }
-    drawn = intervals_of(functions, n, seed=seed, resamples=resamples, level=level)
+    how = {"seed": seed, "resamples": resamples, "level": level, "groups": groups}
+    drawn = intervals_of(functions, n, **how)
+    mend(drawn, {}, level)
     middle = float(np.median(truth))
     found = {
         "n": n,
@@ -89,16 +93,16 @@ def summary(
         "r2": float(sk.r2_score(truth, answers)) if varied else None,
         "intervals": drawn,
         "constant": {"value": middle, "mae": mae(truth, np.full(n, middle))},
-        "bootstrap": {"resamples": resamples, "level": level, "seed": seed},
+        "bootstrap": made_how(seed, resamples, level, groups),
     }
     if above is not None:
-        found["above"] = _above(truth, answers, above, seed, resamples, level)
+        found["above"] = _above(truth, answers, above, **how)
     return found
 
 
 def _r2(truth: np.ndarray, squares: np.ndarray) -> OfCounts:
     def of_counts(w: np.ndarray) -> np.ndarray:
-        n = len(truth)
+        n = w.sum(axis=0)
         spread = (truth**2) @ w / n - (truth @ w / n) ** 2
         left = squares @ w / n
         return np.where(spread > 1e-12, 1 - left / np.maximum(spread, 1e-12), np.nan)
@@ -106,19 +110,21 @@ def _r2(truth: np.ndarray, squares: np.ndarray) -> OfCounts:
     return of_counts
 
 
-def _above(truth, answers, above, seed, resamples, level) -> dict:
+def _above(truth, answers, above, **how) -> dict:
     positive, called = truth > above, answers > above
     share = float(positive.mean())
     functions = {
         "auc": one_auc(positive, answers),
         "accuracy": mean_of((positive == called).astype(float)),
     }
+    right = positive == called
+    intervals = intervals_of(functions, len(truth), **how)
+    trials = {"accuracy": (int(right.sum()), len(right))}
+    mend(intervals, trials if how["groups"] is None else {}, how["level"])
     return {
         "threshold": above,
         "auc": float(sk.roc_auc_score(positive, answers)) if 0 < share < 1 else None,
-        "accuracy": float((positive == called).mean()),
+        "accuracy": float(right.mean()),
         "always": max(share, 1 - share),
-        "intervals": intervals_of(
-            functions, len(truth), seed=seed, resamples=resamples, level=level
-        ),
+        "intervals": intervals,
     }

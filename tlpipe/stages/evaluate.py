@@ -53,6 +53,7 @@ class EvaluateStage(Stage):
             with run.progress(part) as advance:
                 answers = predict_rows(classifier, manifest, rows, advance)
             truth = target.truth([manifest.pictures[row].label for row in rows])
+            how["groups"] = manifest.groups(rows)
             metrics[part] = target.scores(truth, answers, seed=run.seed, **how)
         last = "test" if "test" in metrics else "val"
         write_predictions(run.path(PREDICTIONS), manifest, rows, answers, target)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tlpipe.artifact.model_file import Metadata, save
 from tlpipe.backbones.blocks import boundary
-from tlpipe.metrics.bootstrap import verdict
+from tlpipe.metrics.compare import verdict
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -58,7 +58,7 @@ class SelectStage(Stage):
         manifest = open_manifest(run)
         target, rows = open_target(run, manifest), manifest.indices("val")
         truth = target.truth([manifest.pictures[row].label for row in rows])
-        choice = self._choose(run, target, truth)
+        choice = self._choose(run, target, truth, manifest.groups(rows))
         facts = read_json(run.path(BACKBONE))
         whole, backbone = open_network(run, target, policy="float32")
         if choice["kept"] == "head":
@@ -89,12 +89,14 @@ class SelectStage(Stage):
         write_json(run.path(CHOICE), choice)
         return choice["sentence"]
 
-    def _choose(self, run: Run, target: Target, truth: np.ndarray) -> dict:
+    def _choose(
+        self, run: Run, target: Target, truth: np.ndarray, groups: np.ndarray | None
+    ) -> dict:
         if not read_json(run.path(UNFROZEN_FACTS))["trained"]:
             return {"kept": "head", "sentence": "the head-only model: nothing was unfrozen"}
         head, unfrozen = np.load(run.path(HEAD_LOGITS)), np.load(run.path(UNFROZEN_LOGITS))
         score = target.judge(self.settings.score)
-        change = target.difference(truth, head, unfrozen, score, seed=run.seed)
+        change = target.difference(truth, head, unfrozen, score, seed=run.seed, groups=groups)
         found = verdict(change, higher_is_better=score not in target.smaller)
         kept = {"better": "unfrozen", "worse": "head", "tie": self.settings.on_tie}[found]
         answer = {

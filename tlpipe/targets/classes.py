@@ -8,7 +8,8 @@ import numpy as np
 from tlpipe.config.settings import Training
 from tlpipe.errors import DataError
 from tlpipe.metrics import scores as sc
-from tlpipe.metrics.bootstrap import difference, with_intervals
+from tlpipe.metrics.bootstrap import with_intervals
+from tlpipe.metrics.compare import difference
 from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.targets.target import Target, bracketed
 
@@ -67,9 +68,9 @@ class Classes(Target):
         """See ``metrics.bootstrap.with_intervals``."""
         return with_intervals(truth.argmax(axis=1), answers, self.names, seed=seed, **how)
 
-    def difference(self, truth, a, b, score, *, seed):
-        """See ``metrics.bootstrap.difference``."""
-        return difference(truth.argmax(axis=1), sc.softmax(a), sc.softmax(b), score, seed=seed)
+    def difference(self, truth, a, b, score, **how):
+        """See ``metrics.compare.difference``."""
+        return difference(truth.argmax(axis=1), sc.softmax(a), sc.softmax(b), score, **how)
 
     def fitted(self, truth, logits):
         """The temperature."""

@@ -10,7 +10,7 @@ import numpy as np
 from tlpipe.config.settings import Training
 from tlpipe.errors import DataError
 from tlpipe.metrics import multilabel as ml
-from tlpipe.metrics.bootstrap import difference_of, paired
+from tlpipe.metrics.compare import difference_of, paired
 from tlpipe.targets.target import Target, bracketed
 from tlpipe.targets.text import BETWEEN, names_in
 
@@ -75,7 +75,7 @@ class Labels(Target):
         """See ``metrics.multilabel.summary``."""
         return ml.summary(truth, answers, self.names, thresholds=self.thresholds, seed=seed, **how)
 
-    def difference(self, truth, a, b, score, *, seed):
+    def difference(self, truth, a, b, score, **how):
         """Paired bootstrap; ``accuracy`` is the share of right answers at 0.5."""
         p_a, p_b = self.answers(a), self.answers(b)
         if score == "auc":
@@ -84,12 +84,12 @@ class Labels(Target):
                 ml.auc(truth, p_b),
                 *(ml.macro_auc(*ml.checked(truth, p)) for p in (p_a, p_b)),
                 n=len(truth),
-                seed=seed,
+                **how,
             )
         if score == "log_loss":
-            return paired(ml.log_losses(truth, p_a), ml.log_losses(truth, p_b), seed=seed)
+            return paired(ml.log_losses(truth, p_a), ml.log_losses(truth, p_b), **how)
         right = (((p >= 0.5) == (truth > 0.5)).mean(axis=1) for p in (p_a, p_b))
-        return paired(*right, seed=seed)
+        return paired(*right, **how)
 
     def fitted(self, truth, logits):
         """The thresholds of the largest F1."""

@@ -10,7 +10,7 @@ import numpy as np
 from tlpipe.config.settings import Training
 from tlpipe.errors import DataError
 from tlpipe.metrics import regression as rg
-from tlpipe.metrics.bootstrap import paired
+from tlpipe.metrics.compare import paired
 from tlpipe.targets.target import Target, bracketed
 from tlpipe.targets.text import number_in
 
@@ -83,10 +83,10 @@ class Number(Target):
         """See ``metrics.regression.summary``."""
         return rg.summary(truth, answers, seed=seed, **how)
 
-    def difference(self, truth, a, b, score, *, seed):
+    def difference(self, truth, a, b, score, **how):
         """Paired bootstrap of the absolute errors."""
         errors = (np.abs(self.answers(x) - truth).reshape(-1) for x in (a, b))
-        return paired(*errors, seed=seed)
+        return paired(*errors, **how)
 
     def headline(self, scores):
         """Mean absolute error, R2, and what the best single answer would give."""

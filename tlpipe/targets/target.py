@@ -81,13 +81,20 @@ class Target(ABC):
     def scores(
         self, truth: np.ndarray, answers: np.ndarray, *, seed: int, **how: Any
     ) -> dict[str, Any]:
-        """One part of metrics.json."""
+        """One part of metrics.json; ``how`` may hold ``resamples`` and ``groups``."""
 
     @abstractmethod
     def difference(
-        self, truth: np.ndarray, a: np.ndarray, b: np.ndarray, score: str, *, seed: int
+        self, truth: np.ndarray, a: np.ndarray, b: np.ndarray, score: str, **how: Any
     ) -> dict[str, float | None]:
-        """Paired bootstrap of score(b) - score(a), two models' logits: value, low, high."""
+        """Paired bootstrap of score(b) - score(a), two models' logits: value, low, high.
+
+        Args:
+            truth: float32 (n, outputs).
+            a, b: logits, (n, outputs).
+            score: one of ``judges``.
+            how: ``seed``, and ``groups``, int (n,), of pictures that are drawn together.
+        """
 
     def fitted(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         """Fields of the saved model's metadata that the validation part decides."""
