@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.data.odd_files import encoded, put, tiles
 from tlpipe.config.audit import Audit
+from tlpipe.data.augment import load
 from tlpipe.data.folder import list_folder
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB
@@ -67,10 +68,11 @@ class Subject:
         self.manifest = Manifest(root, tuple(pictures))
         self.settings = settings or Audit()
         self.about = {
+            "augmentation": load("light", SIZE).describe()["pipeline"],
             "settings": {
                 "prepare": {"augment": "light", "strength": 1.0},
                 "head": {"balance": False},
-            }
+            },
         }
         self.columns = None
         about = SimpleNamespace(size=SIZE, resize="squash", pixels=RGB, channels=3)

@@ -54,6 +54,25 @@ class Cut:
         yield lambda done, total: None
 
 
+class Few(Cut):
+    """Without all but one training picture of the last class, and with few of the second."""
+
+    def __init__(self):
+        super().__init__(lambda picture: picture, lambda x: np.zeros((len(x), 3), np.float32))
+        pictures, labels = self._parts["train"]
+        kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in COUNTS.items()]))
+        self._parts["train"] = pictures[kept], labels[kept]
+
+
+COUNTS = {0: 30, 1: 5, 2: 1}
+
+
+def test_classes_of_few_pictures_are_named_and_stop_nothing():
+    finding = next(f for f in shortcuts.examine(Few()).findings if f.name == "shortcuts.none")
+    assert "Not judged, for want of pictures: '<b>pears</b>' and 'plums'" in finding.sentence
+    assert finding.level == "green"
+
+
 def mark():
     random = np.random.default_rng(7)
     coarse = random.integers(0, 2, (8, 8)) * 255

@@ -89,7 +89,7 @@ def test_the_json_is_typed_and_the_same_again(run, reported, call, quick):
 def test_confidence_comes_from_the_validation_part(run, reported):
     found = Document.model_validate_json((run.folder / "report/report.json").read_bytes())
     facts = next(s for s in found.sections if s.name == "confidence").facts
-    assert facts["temperature"] == pytest.approx(facts["temperature_in_model"], rel=1e-2)
+    assert facts["temperature"] == tlpipe.load(run.folder).metadata.temperature
     assert facts["after"]["log_loss"] > 0
 
 

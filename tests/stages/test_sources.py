@@ -66,6 +66,8 @@ def test_a_table_s_parts_and_groups_are_those_of_the_run(from_table):
     assert "cells/gone.png,there is no such file" in run.path("bad_files.csv").read_text()
     assert str(home / "labels.csv") in run.path("README.md").read_text()
     assert evaluate_run(run.folder, QUIET)["n"] == 6
+    # All parts and groups were given: nothing was split one by one.
+    assert "split one by one" not in run.path("README.md").read_text()
 
 
 def test_the_same_table_again_runs_nothing(from_table, tiny_file):

@@ -111,7 +111,8 @@ def strength(clue: Clue) -> float:
 def training(subject: Subject) -> Pictures:
     """As many of each class, so that the mean of a class is as exact as that of another."""
     labels = subject.labels("train")
-    each = max(subject.settings.shortcuts.training // len(subject.names), 1)
+    # Two at least, for what is estimated by halves.
+    each = max(subject.settings.shortcuts.training // len(subject.names), 2)
     random = np.random.default_rng([subject.seed, 6])
     order = random.permutation(len(labels))
     rows = np.sort(

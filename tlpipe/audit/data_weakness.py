@@ -79,8 +79,16 @@ def properties(data: Gathered, correct: np.ndarray) -> tuple[Chapter, dict[str, 
 
 
 def _class_finding(names: tuple[str, ...], found: list[Separation], limit: float) -> Finding:
-    if not found or found[0].auc < limit or found[0].q > _Q:
-        best = f" (the best, {found[0].property}: AUC {found[0].auc:.2f})" if found else ""
+    if not found:
+        return Finding(
+            name="data.properties",
+            level="info",
+            sentence="There are too few pictures to say whether a simple property gives the class "
+            "away.",
+            weight=0.2,
+        )
+    if found[0].auc < limit or found[0].q > _Q:
+        best = f" (the best, {found[0].property}: AUC {found[0].auc:.2f})"
         return Finding(
             name="data.properties",
             level="green",

@@ -21,7 +21,6 @@ from tlpipe.data.sample import Sampler
 from tlpipe.explain.methods import DEFAULT
 from tlpipe.explain.network import Explained
 from tlpipe.metrics.scores import softmax
-from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import writing
 from tlpipe.pipeline.run import Advance, Run
 from tlpipe.training.fast import fast
@@ -126,10 +125,10 @@ class Subject:
         """float32 (n, k) of uint8 pictures (n, size, size, channels), any number of them."""
         return self._run(pictures)[:, : len(self.names)]
 
-    @cached_property
+    @property
     def temperature(self) -> float:
-        """What logits are divided by for honest probabilities, fitted on the validation part."""
-        return fit_temperature(self.labels("val"), self.logits("val"))
+        """What `predict --calibrated` divides logits by, fitted on the whole validation part."""
+        return self.classifier.metadata.temperature
 
     @cached_property
     def objects(self) -> Objects | None:

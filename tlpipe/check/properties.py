@@ -84,8 +84,10 @@ def _targets(subject: Subject) -> dict[str, np.ndarray]:
 
 
 def _finding(subject: Subject, found: list[Separation], strong: list[Separation]) -> Finding:
+    if not found:
+        return _too_few("label")
     if not strong:
-        best = f" (the best, {found[0].property}: AUC {found[0].auc:.2f})" if found else ""
+        best = f" (the best, {found[0].property}: AUC {found[0].auc:.2f})"
         return Finding(
             name="properties.none",
             level="green",
@@ -105,6 +107,15 @@ def _finding(subject: Subject, found: list[Separation], strong: list[Separation]
         todo="find out whether the classes were taken or saved in different ways, and gather "
         f"pictures that do not differ in {best.property}",
         weight=min(1.0, best.auc - 0.2),
+    )
+
+
+def _too_few(label: str) -> Finding:
+    return Finding(
+        name="properties.few",
+        level="info",
+        sentence=f"There are too few pictures to say whether a simple property gives the {label} "
+        "away.",
     )
 
 
@@ -192,8 +203,10 @@ def _against_number(subject: Subject, values, definition: str) -> Section:
 
 
 def _number_finding(rows: list[tuple], strong: list[tuple]) -> Finding:
+    if not rows:
+        return _too_few("number")
     if not strong:
-        best = f" (the best, {rows[0][0]}: correlation {rows[0][1]:.2f})" if rows else ""
+        best = f" (the best, {rows[0][0]}: correlation {rows[0][1]:.2f})"
         return Finding(
             name="properties.none",
             level="green",

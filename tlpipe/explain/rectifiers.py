@@ -17,7 +17,6 @@ from keras import ops
 from tlpipe.backbones.graph import steps
 from tlpipe.errors import BackboneError
 
-MODIFIERS = ("guided", "relu")
 # Gates and ends, not rectifiers: the plain gradient is theirs under either name.
 _SMOOTH = {"linear", "sigmoid", "hard_sigmoid", "tanh", "softmax"}
 _CEILINGS = {"relu": None, "relu6": 6.0}

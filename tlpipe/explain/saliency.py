@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
 from tlpipe.explain.network import BATCH, Explained, Results
 
-Reduce = Literal["max", "mean", "keep"]
 
-
-def saliency(found: Results, reduce: Reduce = "max") -> np.ndarray:
-    """Vanilla gradient saliency: |d score / d picture|, the score before softmax.
+def saliency(found: Results) -> np.ndarray:
+    """Vanilla gradient saliency: |d score / d picture|, largest over the channels.
 
     Simonyan, Vedaldi and Zisserman 2013, "Deep Inside Convolutional Networks".
 
     Args:
-        found: of :meth:`Explained.passes`.
-        reduce: the largest over the colour channels, their mean, or all of them kept.
+        found: of :meth:`Explained.passes`; the score is that before softmax.
 
     Returns:
-        float32 (b, s, s), or (b, s, s, channels) when kept; 0 or more.
+        float32 (b, s, s), 0 or more.
     """
-    size = np.abs(found.gradients)
-    if reduce == "keep":
-        return size
-    return size.max(-1) if reduce == "max" else size.mean(-1)
+    return np.abs(found.gradients).max(-1)
 
 
 def smooth_gradient(

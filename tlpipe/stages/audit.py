@@ -23,10 +23,11 @@ from tlpipe.config.audit import Audit
 from tlpipe.errors import ConfigError, RunError, nearest
 from tlpipe.explain.methods import DEFAULT, check_methods
 from tlpipe.pipeline.atomic import read_json, write_text
-from tlpipe.pipeline.run import Run
+from tlpipe.pipeline.run import Run, finish_command
+from tlpipe.stages.evaluate import METRICS
 from tlpipe.stages.evaluation import open_checked_manifest, open_finished
 from tlpipe.stages.given import digest, say_given
-from tlpipe.stages.inputs import MANIFEST
+from tlpipe.stages.inputs import MANIFEST, PREPARE
 from tlpipe.stages.report import card_facts
 from tlpipe.stages.select import CHOICE, MODEL
 from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
@@ -104,11 +105,11 @@ def audit_run(
 
 def open_subject(run: Run, settings: Audit, methods: tuple[str, ...]) -> Subject:
     """The run as the sections see it, with a work folder that is its own."""
-    for artifact in (MODEL, MANIFEST, CHOICE):
+    for artifact in (MODEL, MANIFEST, CHOICE, METRICS):
         if not run.path(artifact).exists():
             raise RunError(
                 f"The run '{run.folder}' is not finished: it has no {artifact}.",
-                todo=f"finish it with `tlpipe run {run.path('config.yaml')} --out {run.folder}`",
+                todo=f"finish it with `{finish_command(run.folder)}`; of a search, audit best/",
             )
     classifier = load(run.folder)
     classifier.check_has_classes("The audit")
@@ -122,6 +123,7 @@ def open_subject(run: Run, settings: Audit, methods: tuple[str, ...]) -> Subject
         "settings": {
             name: stage.model_dump(mode="json") for name, stage in run.pipeline.stages.items()
         },
+        "augmentation": read_json(run.path(PREPARE))["pipeline"],
         "history": head["history"] + unfrozen["history"],
         "kept": (kept[0], kept[1]["best_epoch"]),
     }

@@ -106,7 +106,7 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
                 "near": sum(row["kind"] == "near" for row in groups),
                 "conflicting": sum(row["labels_conflict"] == "True" for row in groups),
             },
-            "grouped": stages["split"].group is not None,
+            "grouped": _grouped(run),
             "notes": notes["notes"],
         },
         "recipe": {
@@ -138,6 +138,15 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
             "kept": choice["kept"],
         }
     return facts
+
+
+def _grouped(run: Run) -> bool | None:
+    """Whether pictures were kept together in groups that somebody named; None of given parts."""
+    pictures = read_json(run.path(SCAN))["pictures"]
+    if all(picture["split"] for picture in pictures):
+        return None
+    named = any(picture["group"] for picture in pictures)
+    return named or run.pipeline.stages["split"].group is not None
 
 
 def _steps(run: Run, backbone: dict) -> list[dict[str, Any]]:

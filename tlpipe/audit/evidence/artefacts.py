@@ -203,10 +203,13 @@ class Overlay:
     ) -> Overlay | None:
         """The usual fine detail of the class minus that of the other classes.
 
-        None where the difference is more of the others' making than of the class's own.
+        None where the difference is more of the others' making than of the class's own, or where
+        there are no others.
         """
-        own = seen.details[labels == label].mean(axis=0)
         others = [other for other in drawings if other != label]
+        if not others:
+            return None
+        own = seen.details[labels == label].mean(axis=0)
         rest = np.mean([seen.details[labels == other].mean(axis=0) for other in others], axis=0)
         pattern = own - rest
         if (own * pattern).sum() <= (-rest * pattern).sum():
@@ -253,11 +256,14 @@ class Overlay:
 def drawings(pictures: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
     """The median fine detail of each class, of its pictures by halves: float32 (2, s, s, channels).
 
-    Edges of what the pictures show lie elsewhere in each, and leave the median near zero.
+    Edges of what the pictures show lie elsewhere in each, and leave the median near zero. A class
+    of a single picture has no halves, and is left out.
     """
     found = {}
     for label in np.unique(labels).tolist():
         rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            continue
         halves = [np.median(each(_detail, pictures[rows[i::2]]), axis=0) for i in (0, 1)]
         found[label] = np.stack(halves).astype(np.float32)
     return found

@@ -12,6 +12,7 @@ from tlpipe.metrics.scores import brier, ece, log_loss, predicted, softmax
 
 _DRAWS = 200
 _WISHED = (0.9, 0.95, 0.98, 0.99)
+_MEASURED = {"test": "the others", "val": "the same, for want of a test part, and flatters"}
 
 
 def examine(subject: Subject) -> Section:
@@ -38,13 +39,12 @@ def examine(subject: Subject) -> Section:
             "ECE is the mean difference between confidence and accuracy over 15 bins of equal "
             "size. Temperature scaling divides the logits by one number, fitted on validation; "
             "`predict --calibrated` applies it. The thresholds are chosen on validation "
-            "pictures; what they give is measured on the others. What an honest model would show "
-            "comes from labels drawn from its own probabilities, 200 times."
+            f"pictures; what they give is measured on {_MEASURED[subject.part]}. What an honest "
+            "model would show comes from labels drawn from its own probabilities, 200 times."
         ),
         reference="Guo et al. 2017; Nixon et al. 2019; Brier 1950; Geifman and El-Yaniv 2017",
         facts={
             "temperature": temperature,
-            "temperature_in_model": subject.classifier.metadata.temperature,
             **measured,
             "ece_of_honest_model": {"mean": usual, "percentile_95": most},
             "thresholds": thresholds,

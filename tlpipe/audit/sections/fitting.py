@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tlpipe.audit.evidence.inside import share_interval
 from tlpipe.audit.finding import Figure, Finding, Section, Table
 from tlpipe.audit.plots import learning_curves
 from tlpipe.audit.subject import Subject
-from tlpipe.metrics.scores import accuracy, log_loss
+from tlpipe.metrics.scores import accuracy, log_loss, predicted
 
 
 def examine(subject: Subject) -> Section:
@@ -19,18 +20,22 @@ def examine(subject: Subject) -> Section:
         for part in ("train", "val")
     }
     gap = measured["train"]["accuracy"] - measured["val"]["accuracy"]
+    right = predicted(subject.probabilities("val")) == subject.labels("val")
+    chance = share_interval(right)[1] >= measured["train"]["accuracy"]
     remedies = _remedies(subject.about["settings"])
     return Section(
         name="fit",
         title="Over- or underfit",
-        findings=(_finding(subject, measured, gap, remedies),),
+        findings=(_finding(subject, measured, 0.0 if chance else gap, remedies),),
         definition=(
             "The kept model on its training and validation pictures, neither augmented. A wide gap "
             "means that it knows its training pictures by heart; low scores on both that it "
-            "learned too little."
+            "learned too little. A gap within the 95 % interval of the validation accuracy is put "
+            "down to chance."
         ),
-        reference="Srivastava et al. 2014 (dropout); Loshchilov and Hutter 2019 (weight decay)",
-        facts={"parts": measured, "gap": gap, "remedies": remedies},
+        reference="Srivastava et al. 2014 (dropout); Loshchilov and Hutter 2019 (weight decay); "
+        "Wilson 1927 (interval)",
+        facts={"parts": measured, "gap": gap, "by_chance": chance, "remedies": remedies},
         tables=(
             Table(
                 title="Training against validation",
@@ -75,8 +80,8 @@ def _finding(subject: Subject, measured: dict, gap: float, remedies: list[dict])
             name="fit.low",
             level="amber",
             sentence=f"It underfits: {both}.",
-            todo="unfreeze more blocks (--unfreeze), train longer (--epochs), or use a larger "
-            "backbone; check the labels",
+            todo="unfreeze more blocks (--unfreeze), train longer (--head-epochs, "
+            "--unfreeze-epochs), or use a larger backbone; check the labels",
             weight=0.6,
         )
     return Finding(

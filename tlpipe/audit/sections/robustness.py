@@ -10,7 +10,7 @@ from tlpipe.audit.evidence.remedies import remedy, taught_by
 from tlpipe.audit.finding import Figure, Finding, Section, Table
 from tlpipe.audit.severities import severities
 from tlpipe.audit.subject import Subject
-from tlpipe.data.augment import load as load_augmentation
+from tlpipe.data.presets import A
 
 _MIDDLE = 3
 
@@ -124,12 +124,9 @@ def _findings(
 
 
 def _advice(subject: Subject, settings: dict, weak: list[str]) -> str:
-    about = subject.classifier.metadata
-    pipeline = load_augmentation(
-        settings["augment"], about.size, settings["strength"], about.channels
-    ).pipeline
-    known = taught_by(pipeline.transforms)
-    return remedy(weak, known, settings["strength"], about.channels)
+    # As the run used it: a file of the user's own may have moved, or changed, since.
+    known = taught_by(A.from_dict(subject.about["augmentation"]).transforms)
+    return remedy(weak, known, settings["strength"], subject.classifier.metadata.channels)
 
 
 def _table(kinds: list[Alteration], measured: dict) -> Table:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
+
 from tlpipe.audit.clues import Clue, Telling, search, strength
+from tlpipe.audit.evidence import counterfactual, patches
 from tlpipe.audit.evidence.confirmation import Bar
 from tlpipe.audit.evidence.counterfactual import Effect
 from tlpipe.audit.finding import Finding, Gallery, Section, Table, Thumbnail
@@ -21,7 +24,7 @@ def examine(subject: Subject) -> Section:
     return Section(
         name="shortcuts",
         title="Shortcuts",
-        findings=_findings(names, clues, telling, bar),
+        findings=_findings(names, clues, telling, bar, _unjudged(subject)),
         definition=_definition(subject.settings.shortcuts),
         reference=(
             "Lapuschkin et al., Unmasking Clever Hans predictors and assessing what machines "
@@ -84,17 +87,34 @@ def _definition(limits: Shortcuts) -> str:
     )
 
 
+def _unjudged(subject: Subject) -> list[str]:
+    """Classes with too few pictures to search, or to try what was found."""
+    train = np.bincount(subject.labels("train"), minlength=len(subject.names))
+    held = sum(
+        np.bincount(subject.labels(part), minlength=len(subject.names))
+        for part in {"val", subject.part}
+    )
+    few = (train < patches.FEW) | (held < counterfactual.FEW)
+    return [name for name, too_few in zip(subject.names, few, strict=True) if too_few]
+
+
 def _findings(
-    names: tuple[str, ...], clues: list[Clue], telling: list[Telling], bar: Bar
+    names: tuple[str, ...],
+    clues: list[Clue],
+    telling: list[Telling],
+    bar: Bar,
+    unjudged: list[str],
 ) -> tuple[Finding, ...]:
     found = []
     if not any(clue.confirmed for clue in clues):
+        named = [f"'{name}'" for name in unjudged]
+        left = f" Not judged, for want of pictures: {_listed(named)}." if named else ""
         found.append(
             Finding(
                 name="shortcuts.none",
-                level="green",
+                level="info" if len(unjudged) == len(names) else "green",
                 sentence="No mark, frame, overlay or shift of brightness was found that the model "
-                "uses to tell a class.",
+                f"uses to tell a class.{left}",
                 weight=0.4,
             )
         )
