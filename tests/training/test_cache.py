@@ -7,6 +7,7 @@ import pytest
 
 from tlpipe.config.settings import Prepare
 from tlpipe.data.prepared import Prepared
+from tlpipe.heads.pyramid import SpatialPyramidPooling
 from tlpipe.training import cache, cache_folder
 
 TRAIN, PLAIN = np.arange(5), np.arange(5, 7)
@@ -62,6 +63,24 @@ def test_off_means_a_new_view_every_epoch_and_no_rounding():
 def test_whatever_changes_the_activations_changes_the_place(other):
     assert plan().stores[0].folder == plan().stores[0].folder
     assert plan().stores[0].folder != other().stores[0].folder
+
+
+def pyramid(*levels, name="pool", rate=0.1):
+    x = keras.Input((4, 4, 3))
+    y = keras.layers.Dropout(rate, name=name)(x)
+    return keras.Model(x, SpatialPyramidPooling(levels)(y))
+
+
+def test_two_layers_of_one_kind_and_size_have_places_of_their_own():
+    """Levels 1, 2, 4 in another order: the same shape, no weights, other numbers."""
+    assert pyramid(1, 2, 4).output.shape == pyramid(4, 2, 1).output.shape
+    place = plan(model=pyramid(1, 2, 4)).stores[0].folder
+    assert plan(model=pyramid(4, 2, 1)).stores[0].folder != place
+    # What a process drew for itself, and whether a layer trains, make no difference.
+    keras.utils.set_random_seed(5)
+    same = pyramid(1, 2, 4, name="other")
+    same.trainable = False
+    assert plan(model=same).stores[0].folder == place
 
 
 def test_the_least_recently_used_goes_first_and_clear_takes_all():

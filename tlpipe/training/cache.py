@@ -20,6 +20,8 @@ from tlpipe.training.store import Store, touch
 
 VERSION = 3
 AUTO_VIEWS = 4
+# Settings of a layer that its activations do not hang on; its weights have a key of their own.
+_NO_MATTER = ("name", "trainable", "seed", "initializer", "regularizer", "constraint")
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,17 @@ def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
         "weights": fingerprint(path.weights),
-        "layers": [type(layer).__name__ for layer in path.layers],
+        "layers": [(type(layer).__name__, _settings(layer)) for layer in path.layers],
         "shape": list(tensor.shape[1:]),
         "dtype": dtype,
         "views": views,
         **facts,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _settings(layer: keras.layers.Layer) -> dict:
+    """What it does with its weights: two of one kind and one size may differ in this alone."""
+    found = layer.get_config()
+    return {key: value for key, value in found.items() if not key.endswith(_NO_MATTER)}
