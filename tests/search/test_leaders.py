@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tlpipe.config.search import Search, read_search
-from tlpipe.search.importance import importance
+from tlpipe.search.importance import importance, position
 from tlpipe.search.leaders import START, Leader, confirm, different, rank, sentence
 from tlpipe.search.record import Trial, best_first, write_csv
+from tlpipe.search.search import _scored
 
 
 def leader(number, first, *scores):
@@ -43,6 +44,13 @@ def test_a_winner_that_is_no_better_than_the_start_is_said_to_be_none():
     worse = rank([leader(3, 0.3, 0.52, 0.521), leader(None, None, 0.4, 0.401)], maximize=False)
     assert worse.winner.name == "0003"
     assert "WORSE" in sentence(worse, "log_loss", 2)
+
+
+def test_one_other_seed_measures_no_luck_and_hides_no_figure():
+    ranking = rank([leader(3, 0.93, 0.90), leader(None, None, 0.88)], maximize=True)
+    said = sentence(ranking, "auc", 1)
+    assert "0.9000 with another seed (0.9300 in the search)" in said
+    assert "was not measured" in said
 
 
 def test_equal_scores_are_no_difference():
@@ -91,6 +99,33 @@ def test_the_setting_that_mattered_is_found_and_noise_is_not():
     assert found.explained > 0.7
     assert importance(list(trials(0.0)), kept, seed=0).explained < 0.3
     assert importance(list(trials(0.1))[:5], kept, seed=0).explained is None
+
+
+def test_words_beside_a_range_have_a_place_too(tmp_path):
+    """As where one network's blocks are counted and another's are named."""
+    (tmp_path / "own.yaml").write_text(
+        "space:\n"
+        "  backbone.name: {choice: [vgg16, resnet50]}\n"
+        "  unfreeze.blocks:\n"
+        "    - {low: 1, high: 3, when: {backbone.name: vgg16}}\n"
+        "    - {choice: [all, top], when: {backbone.name: resnet50}}\n"
+    )
+    knobs = read_search(tmp_path / "own.yaml").space["unfreeze.blocks"]
+    places = [
+        position(Trial(0, {"unfreeze.blocks": value}), "unfreeze.blocks", knobs)
+        for value in (1, 2, 3, "all", "top")
+    ]
+    assert places == [0, 0.5, 1, 0, 1]
+
+
+def test_what_the_winner_is_scored_on_is_named():
+    def run(summary):
+        return SimpleNamespace(state=lambda: {"evaluate": {"summary": summary}})
+
+    assert _scored(run("test: accuracy 0.9")).startswith("On the test part, which only the winner")
+    told = _scored(run("val: accuracy 0.9"))
+    assert "no test part" in told
+    assert "which the winner was chosen by: accuracy 0.9" in told
 
 
 def test_trials_are_listed_with_what_became_of_them(tmp_path):

@@ -101,7 +101,8 @@ def test_the_winner_is_a_run_like_any_other_and_alone_saw_the_test_part(found):
     assert yaml.safe_load((folder / "best" / "config.yaml").read_text()) == kept
     weights = folder / "trials" / best["trial"] / "model.keras"
     assert weights.read_bytes() == (folder / "best" / "model.keras").read_bytes()
-    assert "On the test part, once" in said
+    told = "On the test part, which only the winner was scored on, and once: accuracy"
+    assert told in " ".join(said.split())
     # The leader and the starting recipe were run with a seed of their own on the same pictures.
     repeated = sorted(path.name for path in (folder / "confirm").iterdir() if path.is_dir())
     assert repeated == [f"{best['trial']}-seed-1", "start-seed-1"]
@@ -210,6 +211,8 @@ def test_the_leaders_become_one_model_and_what_that_gained_is_said(found, tmp_pa
     folder, _ = found
     with pytest.raises(RunError, match="none has the same network and head"):
         average(folder, 2, tmp_path, Console(quiet=True))
+    with pytest.raises(RunError, match=r"holds other things, such as 'README.md'"):
+        average(folder, 2, folder / "best", Console(quiet=True))
     # As a search with two leaders leaves it.
     copy = tmp_path / "search"
     shutil.copytree(folder, copy)

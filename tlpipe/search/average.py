@@ -15,9 +15,10 @@ from rich.console import Console
 
 from tlpipe.artifact.classifier import Classifier
 from tlpipe.artifact.model_file import save
+from tlpipe.config.runs import check_alone
 from tlpipe.config.search import LEADERS
 from tlpipe.errors import RunError
-from tlpipe.metrics.bootstrap import difference, verdict
+from tlpipe.metrics.compare import difference, verdict
 from tlpipe.metrics.scores import SCALARS
 from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import read_json, write_json
@@ -73,8 +74,10 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
     Writes ``model.keras`` and ``gained.json`` to ``out``; the test part is not looked at.
 
     Raises:
-        RunError: the search is not finished, or has no second leader of the winner's shape.
+        RunError: the search is not finished, or has no second leader of the winner's shape, or
+            ``out`` holds other things.
     """
+    check_alone(out, {MODEL, GAINED})
     if not (folder / LEADERS).exists():
         raise RunError(
             f"'{folder}' holds no finished search.",
@@ -87,7 +90,7 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
             raise RunError(
                 f"The weights of trial {name} are gone: it was no leader when the search ended.",
                 where=folder / "trials" / name,
-                todo=f"ask for --top {number}, or start a search with more --leaders",
+                todo=f"ask for --top {number}" if number > 1 else "search with more --leaders",
             )
     leaders = {name: Classifier(folder / "trials" / name / MODEL) for name in names}
     winner = leaders[names[0]]
@@ -98,7 +101,7 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
         raise RunError(
             f"Of the {len(names)} best trials none has the same network and head as the winner.",
             where=folder / LEADERS,
-            todo="ask for more with --top, or take head.hidden and head.pool out of the space",
+            todo="search with more --leaders, or without head.hidden and head.pool in the space",
         )
     run = open_finished(folder / "best", console)
     manifest = open_manifest(run)
@@ -121,7 +124,8 @@ def average(folder: Path, top: int, out: Path, console: Console) -> Gained:
     save(winner.model, out / MODEL, winner.metadata.model_copy(update=about))
     # From the file: what is scored is what is kept.
     averaged = predict(Classifier(out / MODEL), "average")
-    change = difference(labels, found[0], averaged, JUDGED, seed=run.seed)
+    how = {"seed": run.seed, "groups": manifest.groups(rows)}
+    change = difference(labels, found[0], averaged, JUDGED, **how)
     gained = Gained(
         trials=same,
         left_out=[name for name in names if name not in same],

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tlpipe.config.runs import check_alone
 from tlpipe.config.search import SearchFile
 from tlpipe.config.settings import Pipeline
 from tlpipe.data.manifest import Manifest
@@ -69,7 +70,7 @@ class Driver:
         self._proposer = Proposer(
             file, maximize=self.maximize, max_epochs=pipeline.stages["unfreeze"].epochs
         )
-        self._no_more = False
+        self._no_more = self._waits = False
         hyperband = file.search.tuner == "hyperband"
         self._most = math.inf if hyperband else file.search.trials
 
@@ -148,13 +149,14 @@ class Driver:
             self._show({})
 
     def _fill(self, running: dict[Future, Trial]) -> None:
-        while len(running) < self._at_once() and not self._no_more:
+        while len(running) < self._at_once() and not self._no_more and not self._waits:
             if len(self.trials) >= self._most:
                 return
             proposal = self._proposer.propose()
             if proposal == "wait":
-                if running:
-                    self.journal.append({"event": "wait"})
+                # Asked again only when a trial ended: each asking may move the random state.
+                self._waits = True
+                self.journal.append({"event": "wait"})
                 return
             if proposal is None:
                 self._no_more = True
@@ -270,7 +272,7 @@ class Driver:
         write_csv(self.folder / TRIALS, self.trials, list(self.file.space))
 
     def _take(self, event: dict[str, Any]) -> None:
-        trial = self.trials[event["number"]]
+        trial, self._waits = self.trials[event["number"]], False
         trial.end(event)
         self._proposer.finish(trial.number, trial.score, trial.reason)
 
@@ -311,10 +313,5 @@ def describe(folder: Path, file: SearchFile, raw: dict[str, Any]) -> str:
                 todo="choose a new folder with --out, or ask for the same as before",
             )
         return text
-    others = {p.name for p in folder.iterdir()} - OWN if folder.is_dir() else set()
-    if others:
-        raise RunError(
-            f"The folder '{folder}' holds other things, such as '{min(others)}'.",
-            todo="choose a new folder with --out, so that nothing of yours is written over",
-        )
+    check_alone(folder, OWN)
     return text

@@ -95,7 +95,7 @@ def position(trial: Trial, key: str, knobs: tuple[Knob, ...]) -> float:
             text = value if isinstance(value, str) and value in listed else as_yaml(value)
             if text in listed:
                 return listed.index(text) / max(len(listed) - 1, 1)
-        elif knob.low <= value <= knob.high * (1 + 1e-9):
+        elif not isinstance(value, str) and knob.low <= value <= knob.high * (1 + 1e-9):
             scale = math.log if knob.log else float
             low, high = scale(knob.low), scale(knob.high)
             return (scale(value) - low) / (high - low)

@@ -184,9 +184,10 @@ def sentence(ranking: Ranking, objective: str, seeds: int) -> str:
     """What may be said of the winner, and what not."""
     best = ranking.winner
     if ranking.apart is None:
+        again = f" with another seed ({best.first:.4f} in the search)" if best.scores else ""
         return (
-            f"Trial {best.name} has the best validation {objective}, {best.mean:.4f}. How much of "
-            "that is luck was not measured: --confirm 3 runs the leaders with other seeds."
+            f"Trial {best.name} has the best validation {objective}, {best.mean:.4f}{again}. How "
+            "much of that is luck was not measured: --confirm 3 runs the leaders with other seeds."
         )
     text = (
         f"Trial {best.name} has the best mean validation {objective} over {seeds} other seeds, "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tlpipe.html import templates
 from tlpipe.pipeline.atomic import write_text
-from tlpipe.pipeline.run import Run
 from tlpipe.search import plots
 from tlpipe.search.importance import importance
 from tlpipe.search.record import short
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tlpipe.search.leaders import Ranking
 
 
-def write_page(path: Path, driver: Driver, ranking: Ranking, said: str, run: Run) -> None:
+def write_page(path: Path, driver: Driver, ranking: Ranking, said: str, scored: str) -> None:
     """Writes ``index.html``: the winner, the leaders, what mattered, and every trial."""
     file, trials = driver.file, driver.trials
     objective, space = file.search.objective, file.space
@@ -46,7 +45,7 @@ def write_page(path: Path, driver: Driver, ranking: Ranking, said: str, run: Run
         ),
         clock=clock,
         seconds=sum(trial.seconds for trial in trials),
-        test=run.state()["evaluate"]["summary"].removeprefix("test: "),
+        scored=scored,
         explained=found.explained,
         # As pictures, because the same ids stand in several plots.
         plots={name: base64.b64encode(svg.encode()).decode() for name, svg in drawn.items()},

@@ -20,7 +20,6 @@ class Ray:
 
     Args:
         address: of a running cluster (``auto``, ``HOST:6379``), or None to start one here.
-        cores: that a trial asks for.
 
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at ``address``.
@@ -28,18 +27,17 @@ class Ray:
 
     shares_cache = False
 
-    def __init__(self, address: str | None, cores: int = 1):
+    def __init__(self, address: str | None):
         self._ray = ray = connect(address)
         task = ray.remote(_with_its_share)
         self._task = task.options(
-            num_cpus=cores,
+            num_cpus=1,
             # Who does not ask for a GPU is shown none of them, or all, as Ray's version has it.
             num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
             scheduling_strategy="SPREAD",
             max_retries=3,
             retry_exceptions=False,
         )
-        self._cores = cores
 
     def submit(self, spec: Spec, batch_sizes: dict[str, int], memory: float | None) -> Future:
         """Starts a trial as soon as a machine has room; one that Ray gives up has failed."""
@@ -55,7 +53,7 @@ class Ray:
             else:
                 settled.set_exception(error)
 
-        self._task.remote(spec, batch_sizes, memory, self._cores).future().add_done_callback(settle)
+        self._task.remote(spec, batch_sizes, memory).future().add_done_callback(settle)
         return settled
 
     def close(self) -> None:
@@ -63,9 +61,6 @@ class Ray:
         self._ray.shutdown()
 
 
-def _with_its_share(
-    spec: Spec, batch_sizes: dict[str, int], memory: float | None, cores: int
-) -> Result:
+def _with_its_share(spec: Spec, batch_sizes: dict[str, int], memory: float | None) -> Result:
     """Of the machine that the task came to: as many trials run there as it has cores."""
-    share = SHARE * usable_memory() * min(1.0, cores / usable_cores())
-    return run_in_process(spec, batch_sizes, memory or share)
+    return run_in_process(spec, batch_sizes, memory or SHARE * usable_memory() / usable_cores())

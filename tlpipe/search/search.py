@@ -98,10 +98,11 @@ def search(
         ranking = confirm(driver, engine, screen)
         said = sentence(ranking, file.search.objective, file.search.confirm)
         run = _finish(driver, ranking, console)
-        write_page(folder / PAGE, driver, ranking, said, run)
+        scored = _scored(run)
+        write_page(folder / PAGE, driver, ranking, said, scored)
         write_json(folder / LEADERS, _leaders(ranking, said))
         _slim(driver, ranking)
-        _conclude(console, driver, ranking, said, run)
+        _conclude(console, driver, ranking, said, scored)
         return Found(run, ranking, driver.trials)
 
 
@@ -163,7 +164,15 @@ def _slim(driver: Driver, ranking: Ranking) -> None:
                     path.unlink()
 
 
-def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, run: Run) -> None:
+def _scored(run: Run) -> str:
+    """What the winner's score is worth: of pictures that chose nothing, or of those that chose."""
+    part, _, scores = run.state()["evaluate"]["summary"].partition(": ")
+    if part == "test":
+        return f"On the test part, which only the winner was scored on, and once: {scores}."
+    return f"There is no test part. On validation, which the winner was chosen by: {scores}."
+
+
+def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, scored: str) -> None:
     best = ranking.winner.trial
     values = "\n".join(
         f"  {short(key)}: {text_of(key, value, driver.file.space)}"
@@ -173,10 +182,7 @@ def _conclude(console: Console, driver: Driver, ranking: Ranking, said: str, run
     print_plain(console, "")
     print_plain(console, said)
     print_plain(console, values)
-    print_plain(
-        console,
-        f"On the test part, once: {run.state()['evaluate']['summary'].removeprefix('test: ')}.",
-    )
+    print_plain(console, scored)
     print_plain(
         console,
         f"{place}/{PAGE} shows the search, {place}/{TRIALS} lists it, {place}/best is the model;\n"

@@ -81,7 +81,7 @@ def run_trial(spec: Spec) -> Result:
     from rich.console import Console
 
     from tlpipe.api import open_run
-    from tlpipe.pipeline.runner import execute, plan, preflight
+    from tlpipe.pipeline.runner import execute, plan
     from tlpipe.stages.registry import make_stages
 
     folder = Path(spec.folder)
@@ -94,7 +94,6 @@ def run_trial(spec: Spec) -> Result:
         spec.pipeline, assignments=spec.assignments, out=folder, console=Console(quiet=True)
     )
     stages = [stage for stage in make_stages(run.pipeline) if stage.name not in UNTRIED]
-    preflight(run, stages)
     execute(run, [stage for stage in stages if stage.name in UP_TO_HEAD])
     head_score = _score(run, spec.objective, "head")
     if spec.bar is not None and _hopeless(head_score, spec.bar):
