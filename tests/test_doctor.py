@@ -144,6 +144,32 @@ def test_a_backend_that_is_not_installed_names_the_command():
     assert f"pip install {missing}" in in_a_new_process(KERAS_BACKEND=missing)
 
 
+@pytest.mark.parametrize(
+    ("backend", "mend"),
+    [("theano", "export KERAS_BACKEND=tensorflow"), ("torch", "pip install")],
+)
+def test_the_command_names_what_keeps_keras_from_starting(backend, mend):
+    if find_spec(backend) is not None:
+        pytest.skip(f"{backend} is installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "tlpipe", "doctor"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert mend in done.stdout
+
+
+def test_a_backend_that_can_not_be_imported_is_a_finding(monkeypatch):
+    def fails():
+        raise ImportError("libcudart.so is missing")
+
+    monkeypatch.setattr(doctor, "import_backend", fails)
+    assert "libcudart.so is missing" in found()["Keras"].finding
+
+
 def test_the_backend_comes_from_keras_json_when_no_variable_says_otherwise(tmp_path, monkeypatch):
     (tmp_path / "keras.json").write_text('{"backend": "theano"}')
     monkeypatch.delenv("KERAS_BACKEND", raising=False)

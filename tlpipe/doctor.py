@@ -14,6 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from tlpipe.backend import import_backend
 from tlpipe.data.machine import usable_cores, usable_memory
 from tlpipe.errors import TlpipeError
 from tlpipe.words import counted
@@ -135,7 +136,10 @@ def _configured_backend() -> tuple[str, str]:
 
 def _with_keras(backend: str) -> Iterator[Check]:
     try:
+        import_backend()
         from tlpipe.training import device
+    except TlpipeError:
+        raise
     except Exception as error:
         # Whatever a broken installation raises, the person is to read it here.
         mend = f"pip install --force-reinstall keras {backend}"

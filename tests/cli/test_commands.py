@@ -3,12 +3,20 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
+
+from tlpipe.artifact.classifier import Prediction
+from tlpipe.cli.predict import _table
+from tlpipe.cli.shared import _as_yaml
+from tlpipe.config.load import FINETUNE, override, validate
 
 TLPIPE = (sys.executable, "-m", "tlpipe")
 
@@ -35,8 +43,21 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
         (("finetune", "--data", "{data}", "--out", "{data}"), ["in the folder of pictures"]),
         (("finetune", "--data", "{data}", "--out", "{file}"), ["file stands where a folder"]),
         (("finetune",), ["--data"]),
+        (
+            ("finetune", "--from", "{empty}", "--top", "2", "--dry-run"),
+            ["averages", "--dry-run is for training"],
+        ),
+        (("run", "{split}", "--dry-run"), ["does not train", "'backbone'"]),
         (("run", "none.yaml"), ["no pipeline file 'none.yaml'"]),
         (("predict", "nowhere", "x.jpg"), ["no run folder 'nowhere'"]),
+        (
+            ("predict", "r", "x.jpg", "--dense", "--engine", "ray", "--shards", "2"),
+            ["--engine is not for maps"],
+        ),
+        (
+            ("predict", "r", "x.jpg", "--engine", "ray", "--shards", "2", "--shard", "1/2"),
+            ["leave out --shard and --merge"],
+        ),
         (("predict", "{empty}", "x.jpg"), ["is not a run folder", "config.yaml", "next:"]),
         (
             ("predict", "{data}", "x.jpg"),
@@ -56,9 +77,10 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
 def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, arguments, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
+    (tmp_path / "split").write_text(f"stages: {{scan: {{data: {small}}}, split: {{}}}}")
     (tmp_path / "a run").mkdir()
     (tmp_path / "a run" / "config.yaml").write_text("stages: {scan: {}}")
-    places = {"file": tmp_path / "file", "empty": tmp_path / "empty", "data": small}
+    places = {name: tmp_path / name for name in ("file", "empty", "split")} | {"data": small}
     places |= {"begun": tmp_path / "a run", "picture": next(small.glob("*/*.png"))}
     arguments = [a.format(**places) for a in arguments]
     if arguments[0] == "finetune" and "--out" not in arguments:
@@ -108,7 +130,7 @@ def test_a_class_of_too_few_groups_leaves_the_scan_and_says_what_is_kept(call, t
         "--group", "(defective|functional)",
     )  # fmt: skip
     assert code == 2
-    assert "too small to divide: 40 pictures in 1 group of its own" in shown
+    assert "too small to divide: 40 pictures in 1 group, and" in shown
     assert "finished stages are kept: the same command goes on after them" in said
     assert (tmp_path / "r" / "stages" / "scan" / "scan.json").exists()
     journal = (tmp_path / "r" / "stages" / "journal.jsonl").read_text().splitlines()
@@ -183,6 +205,22 @@ sys.argv = ["tlpipe", "--help"]
 from tlpipe.cli.main import main
 main()
 """
+
+
+def test_names_of_digits_are_names_and_names_in_brackets_are_seen(capsys):
+    flags = [f"scan.{key}={_as_yaml(value)}" for key, value in (("data", "2024"), ("label", "007"))]
+    pipeline = validate(override(FINETUNE, [*flags, f"unfreeze.blocks={_as_yaml('2')}"]))
+    scan = pipeline.stages["scan"]
+    assert (scan.data, scan.label, pipeline.stages["unfreeze"].blocks) == ("2024", "007", 2)
+    model = SimpleNamespace(class_names=("[none]", "b"), metadata=SimpleNamespace(target="class"))
+    rows = [
+        Prediction("/p/IMG [edited].jpg", "[none]", (0.9, 0.1)),
+        Prediction("/p/[x].jpg", "", (), "no [picture]"),
+    ]
+    Console(width=100).print(_table(rows, model))
+    shown = capsys.readouterr().out
+    for words in ("IMG [edited].jpg", "[none]", "[x].jpg", "no [picture]"):
+        assert words in shown
 
 
 def test_ctrl_c_while_it_starts_is_quiet():
@@ -308,6 +346,17 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small, tin
     code, shown, _ = call("evaluate", run, "--data", tmp_path / "one")
     assert code == 0
     assert "1 picture: accuracy" in shown
+    shutil.copytree(tmp_path / "one", tmp_path / "elsewhere" / "one")
+    for data in (tmp_path / "elsewhere" / "one", tmp_path / "one"):
+        assert call("evaluate", run, "--data", data)[0] == 0
+    places = sorted(path.name for path in (run / "evaluations").iterdir())
+    assert places == sorted([small.name, "one", "one-2"])
+
+    (tmp_path / "broken" / "defective").mkdir(parents=True)
+    (tmp_path / "broken" / "defective" / "1.png").write_bytes(b"no picture")
+    code, _, shown = call("evaluate", run, "--data", tmp_path / "broken")
+    assert code == 2
+    assert "None of the pictures" in shown
 
     (tmp_path / "other" / "cat").mkdir(parents=True)
     (tmp_path / "other" / "dog").mkdir()

@@ -46,7 +46,7 @@ def test_each_picture_gets_its_map_and_broken_ones_are_named(call, model, pictur
         for row in map(json.loads, shown.split("\n")[:-1])
     }
     assert set(rows) == {"cup.png", "cup.jpg", "more/cat.jpg", "broken.jpg", "thin.png"}
-    assert "too long and thin" in rows["thin.png"]["error"]
+    assert "too large: with a short side" in rows["thin.png"]["error"]
     assert "2 of 5 files could not be read" in aside
     assert "3 maps written" in aside
     assert "the next 32 pixels on" in " ".join(aside.split())

@@ -215,7 +215,7 @@ def test_a_file_name_that_is_not_utf8_does_not_stop_the_others(place, call):
         (["--shard", "1/4"], ["--out predictions.csv"]),
         (["--merge", "4", "--format", "jsonl"], ["--out predictions.jsonl"]),
         (["--shard", "1/4", "--out", "p.txt"], ["written as rows"]),
-        (["--shard", "1/4", "--dense"], ["--shard and --merge are not for maps"]),
+        (["--shard", "1/4", "--dense"], ["--shard is not for maps"]),
     ],
 )
 def test_a_shard_that_makes_no_sense_is_refused(call, place, options, words):

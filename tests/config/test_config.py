@@ -41,6 +41,7 @@ def test_a_resolved_pipeline_reads_back_equal(tmp_path):
         (["split.val=0.5"], ["split", "it must be 1"]),
         (["epochs"], ["epochs", "stage.key=value"]),
         (["seed=minus one"], ["seed", "minus one"]),
+        (["split.group=[^_]+"], ["split.group=[^_]+", "YAML", """'split.group="[^_]+"'"""]),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_the_cause(assignments, words):
@@ -59,15 +60,20 @@ def test_a_bad_setting_is_named_with_its_value_and_the_cause(assignments, words)
         ("stages: [", ["not valid YAML"]),
         ("- 1", ["must be a mapping"]),
         ("seed: 0", ["names no stages"]),
+        ("stages:", ["names no stages"]),
+        ("stages: [head]", ["must be a mapping"]),
+        ("stages: {scan: photos/}", ["'scan'", "mapping", "'photos/'"]),
     ],
 )
 def test_a_bad_file_is_named_with_the_cause(tmp_path, text, words):
     file = tmp_path / "p.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        validate(read_yaml(file), where=file)
-    for word in words:
-        assert word in str(caught.value)
+    for assignments in ([], ["scan.data=photos"]):
+        with pytest.raises(ConfigError) as caught:
+            validate(override(read_yaml(file), assignments), where=file)
+        if not assignments:
+            for word in words:
+                assert word in str(caught.value)
 
 
 def test_off_is_off_though_yaml_reads_it_as_false():

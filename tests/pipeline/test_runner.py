@@ -76,6 +76,24 @@ def test_a_missing_artifact_is_made_again(tmp_path):
     assert done[1].why == "second.txt is missing"
 
 
+class Tidy(First):
+    """Takes away what was made of the file before, as select does with an export."""
+
+    def run(self, run):
+        run.path("second.txt").unlink(missing_ok=True)
+        return super().run(run)
+
+
+def test_what_a_stage_before_took_away_is_made_again(tmp_path):
+    def both():
+        return [Tidy(Number(value=1)), Second(Number(value=2))]
+
+    execute(new_run(tmp_path), both())
+    (tmp_path / "first.txt").unlink()
+    execute(new_run(tmp_path), both())
+    assert (tmp_path / "second.txt").read_text() == "11"
+
+
 def test_an_interrupted_stage_resumes_in_its_own_files_and_a_changed_one_starts_clean(tmp_path):
     with pytest.raises(RuntimeError):
         execute(new_run(tmp_path), stages(last=Broken))

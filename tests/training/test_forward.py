@@ -6,7 +6,6 @@ import pytest
 
 from tests.tiny import tiny
 from tlpipe.backbones.build import build
-from tlpipe.data.machine import last_cache
 from tlpipe.training import forward as module
 from tlpipe.training.fast import fast
 from tlpipe.training.forward import forward
@@ -53,8 +52,3 @@ def test_a_gpu_and_a_cpu_with_a_large_cache_get_the_whole_batch(monkeypatch, fou
     (got,) = forward(model, x, Watched())
     assert seen == calls
     np.testing.assert_allclose(got, model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
-
-
-def test_the_last_cache_is_a_size_or_unknown():
-    size = last_cache()
-    assert size is None or 1 << 15 <= size <= 1 << 32

@@ -86,7 +86,7 @@ class Classifier:
         Args:
             paths: a file, a folder, or several of them.
             batch_size: pictures in memory at once.
-            calibrated: of classes: temperature scaling, fitted on the run's validation part,
+            calibrated: of classes alone: temperature scaling, fitted on the run's validation part,
                 makes the probabilities as honest as it can; the predicted class never changes.
             progress: takes (done, total).
 
@@ -94,6 +94,7 @@ class Classifier:
             One prediction a file; what is missing or can't be read has its cause in ``error``.
 
         Raises:
+            ConfigError: ``calibrated`` of what is not one class a picture.
             DataError: none of the paths leads to a picture.
         """
         files = find_pictures([paths] if isinstance(paths, str | Path) else list(paths))
@@ -120,6 +121,8 @@ class Classifier:
             batch_size, calibrated: see :meth:`predict`.
             progress: takes (done, total), of the part.
         """
+        if calibrated:
+            self.check_has_classes("A calibrated probability")
         start = part.start
         while start < part.stop:
             stop = min(part.stop, (start // batch_size + 1) * batch_size)
@@ -146,7 +149,7 @@ class Classifier:
             except OSError as error:
                 errors[i] = _why_not(file) or error.strerror or str(error)
         rows = self.predict_arrays(pictures)
-        if calibrated and self.metadata.target == "class":
+        if calibrated:
             rows = tempered(rows, self.metadata.temperature)
         return [
             Prediction(str(file), "", (), error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,7 +114,9 @@ def check(
             f"Written: {mended.table} with {counted(mended.kept, 'picture')}; "
             f"{mended.left_out} left out, see left_out.csv beside it. The data are as they were.",
         )
-        print_plain(console, f"Next: tlpipe finetune --data {mended.table}")
+        kind = "" if target in (None, "class") else f" --target {target}"
+        command = f"tlpipe finetune --data {shlex.quote(str(mended.table))}{kind}"
+        print_plain(console, f"Next: {command}")
     print_plain(console, f"The page: {page}")
     level = found.verdict.level
     if (level == "red" and fail_on) or (level == "amber" and fail_on == Gate.amber):

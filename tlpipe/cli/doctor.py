@@ -7,8 +7,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlpipe.backend import import_backend
-
 EPILOG = """
 [bold]Example[/bold]
 
@@ -23,7 +21,6 @@ def register(app: typer.Typer) -> None:
 
 def doctor() -> None:
     """Check device, precision, versions, weights and disk; exit code 2 when something is wrong."""
-    import_backend()
     from tlpipe.doctor import examine
 
     console = Console()

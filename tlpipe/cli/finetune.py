@@ -189,7 +189,8 @@ def finetune(
             "No pictures were named.", todo="give them with --data: a folder, a CSV, or tfds:NAME"
         )
     if top is not None:
-        return _average(from_, top, out, given)
+        others = {"seed": seed, "set": set_, "dry_run": dry_run or None}
+        return _average(from_, top, out, {**given, **others})
     source = FINETUNE if from_ is None else read_yaml(from_ / BEST, "finished search's recipe")
     start(source, values=values, seed=seed, assignments=set_, out=out, dry_run=dry_run)
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from typer import Argument, Option
 
 from tlpipe.backend import import_backend
@@ -97,8 +99,14 @@ def predict(
     """Predict pictures; files that can't be read are named, exit code 0."""
     if dense and calibrated:
         raise ConfigError("--calibrated is not for maps.", todo="leave out --dense")
-    if dense and (shard is not None or merge is not None):
-        raise ConfigError("--shard and --merge are not for maps.", todo="leave out --dense")
+    several = {"--shard": shard, "--merge": merge, "--engine": engine, "--shards": shards}
+    asked = [flag for flag, value in {**several, "--address": address}.items() if value is not None]
+    if dense and asked:
+        raise ConfigError(f"{asked[0]} is not for maps.", todo="leave out --dense")
+    if (shard is not None or merge is not None) and engine:
+        raise ConfigError(
+            "A cluster makes all shards and merges them.", todo="leave out --shard and --merge"
+        )
     if dense:
         kind = (format or Format.table).value
         return predict_dense(run, pictures, kind, out or Path("dense"), size, output_stride)
@@ -186,14 +194,15 @@ def _table(found: list[Prediction], classifier: Classifier) -> Table:
         "labels": ("labels", "probabilities"),
         "number": (classifier.class_names[0],),
     }[classifier.metadata.target]
-    table = Table("picture", *columns, title=folder, title_justify="left")
+    # Escaped, and as Text: a name in brackets would be taken for markup.
+    table = Table("picture", *map(escape, columns), title=Text(folder), title_justify="left")
     for p in found:
         name = os.path.relpath(p.path, folder)
         if p.error:
             empty = ["-"] * (len(columns) - 1)
-            table.add_row(name, *empty, p.error, style="yellow")
+            table.add_row(*map(Text, (name, *empty, p.error)), style="yellow")
         else:
-            table.add_row(name, *_cells(p, classifier))
+            table.add_row(*map(Text, (name, *_cells(p, classifier))))
     return table
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tlpipe.backend import import_backend
+from tlpipe.cli.predict_rows import name_bad
 from tlpipe.errors import ConfigError
 from tlpipe.words import counted
 
@@ -66,10 +68,7 @@ def predict_dense(
         typer.echo(f"Note: {note}.", err=True)
     bad = [p for p in found if p.error]
     typer.echo(f"{counted(len(found) - len(bad), 'map')} written to {folder}", err=True)
-    if bad:
-        typer.echo(f"{len(bad)} of {counted(len(found), 'file')} could not be read:", err=True)
-        for p in bad[:10]:
-            typer.echo(f"  {p.path}: {p.error}", err=True)
+    name_bad(bad, len(bad), len(found))
 
 
 def _write(found: list, format: str) -> None:
@@ -94,19 +93,21 @@ def _table(found: list) -> Table:
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(p.path)) for p in found])
     table = Table(
         "picture", "size", "map", "class", "mean", "highest", "at x, y",
-        title=folder, title_justify="left",
+        title=Text(folder), title_justify="left",
     )  # fmt: skip
     for p in found:
         name = os.path.relpath(p.path, folder)
         if p.error:
-            table.add_row(name, "-", "-", p.error, "-", "-", "-", style="yellow")
+            # As Text: a name in brackets would be taken for markup.
+            row = map(Text, (name, "-", "-", p.error, "-", "-", "-"))
+            table.add_row(*row, style="yellow")
             continue
         left, top, right, bottom = p.box
         table.add_row(
-            name,
+            Text(name),
             f"{p.size[1]}x{p.size[0]}",
             f"{p.map_size[1]}x{p.map_size[0]}",
-            p.label,
+            Text(p.label),
             f"{p.score:.3f}",
             f"{p.highest:.3f}",
             f"{(left + right) // 2}, {(top + bottom) // 2}",

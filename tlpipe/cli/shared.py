@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ def _check_folder(data: str | None) -> None:
 
 def _as_yaml(value: Any) -> str:
     """Text for :func:`tlpipe.config.load.override`; numbers typed as text stay numbers."""
-    if isinstance(value, str) and value.lstrip("-").isdigit():
+    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)", value):
         return value
     return (
         yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).split("\n...")[0].strip()

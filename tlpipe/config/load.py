@@ -67,7 +67,10 @@ def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     Values are read as YAML, so ``head.epochs=4`` is a number and ``split.group=null`` empties.
     """
     merged = copy.deepcopy(raw)
-    stages = merged.setdefault("stages", {})
+    stages = merged.get("stages") or {}
+    if not isinstance(stages, dict):
+        raise ConfigError("The stages of a pipeline must be a mapping.")
+    merged["stages"] = stages
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         stage, dot, name = key.strip().partition(".")
@@ -76,7 +79,14 @@ def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
                 f"'{assignment}' is not a setting.",
                 todo="write it as stage.key=value, for example head.epochs=4, or seed=1",
             )
-        value = yaml.safe_load(text)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(
+                f"The value of '{assignment}' can't be read as YAML.",
+                cause=" ".join(str(error).split()),
+                todo=f"""quote it: --set '{key}="{text}"'""",
+            ) from None
         if not dot:
             merged["seed"] = value
         elif stage not in stages:
@@ -85,7 +95,7 @@ def override(raw: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
                 todo=nearest(stage, stages),
             )
         else:
-            stages[stage] = {**(stages[stage] or {}), name: value}
+            stages[stage] = {**mapping(stages[stage], stage), name: value}
     return merged
 
 
@@ -106,16 +116,23 @@ def validate(raw: dict[str, Any], where: object = None) -> Pipeline:
             raise ConfigError(
                 f"Unknown stage '{name}'.", where=where, todo=nearest(name, STAGE_SETTINGS)
             )
-        typed[name] = validated(STAGE_SETTINGS[name], values or {}, name, where)
+        typed[name] = validated(STAGE_SETTINGS[name], values, name, where)
     return validated(Pipeline, {"seed": raw.get("seed", 0), "stages": typed}, "", where)
+
+
+def mapping(values: Any, stage: str, where: object = None) -> dict[str, Any]:
+    """The settings of a stage, which may be empty. Raises ConfigError."""
+    if not isinstance(values or {}, dict):
+        raise ConfigError(
+            f"The settings of '{stage}' must be a mapping, not {values!r}.", where=where
+        )
+    return values or {}
 
 
 def validated(model: type[Settings], values: Any, stage: str, where: object):
     """``values`` as a ``model``. Raises ConfigError naming ``stage``, key, value and cause."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"The settings of '{stage}' must be a mapping, not {values!r}.")
     try:
-        return model.model_validate(values)
+        return model.model_validate(mapping(values, stage, where))
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""

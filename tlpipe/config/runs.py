@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Set
 from pathlib import Path
 
 from tlpipe.config.load import dump
@@ -43,14 +44,22 @@ def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
 def check_folder(folder: Path, pipeline: Pipeline) -> None:
     """Raises RunError where a run would write over, or among, what is not its own."""
     check_outside(folder, pipeline)
-    if not folder.is_dir() or (folder / "stages").is_dir():
-        return
-    others = {path.name for path in folder.iterdir()} - _EARLY
+    if not (folder / "stages").is_dir():
+        check_alone(folder, _EARLY)
+
+
+def check_alone(folder: Path, own: Set[str]) -> None:
+    """Raises RunError where ``folder`` holds other things than ``own``."""
+    others = {path.name for path in folder.iterdir()} - own if folder.is_dir() else set()
     if others:
         raise RunError(
-            f"The folder '{folder}' holds other things, such as '{min(others)}'.",
+            f"The folder '{folder}' holds other things, such as '{min(others, key=_hidden_last)}'.",
             todo="choose a new folder with --out, so that nothing of yours is written over",
         )
+
+
+def _hidden_last(name: str) -> tuple[bool, str]:
+    return name.startswith("."), name
 
 
 def check_outside(folder: Path, pipeline: Pipeline) -> None:

@@ -42,7 +42,13 @@ KeptSide = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=16, le=409
 class Settings(BaseModel):
     """A frozen, closed set of values: what is not declared is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        # A folder may be called 2024, which is a number in YAML.
+        coerce_numbers_to_str=True,
+    )
 
 
 class Scan(Settings):
@@ -217,7 +223,8 @@ class UnfreezeSettings(Training):
     )
     batch_norm: bool = Field(False, description="let BatchNorm of the unfrozen blocks learn too")
     pause: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="stop after so many epochs of a schedule made for all; to go on later"
+        None,
+        description="stop after so many epochs of a schedule made for all; for hyperband's trials",
     )
 
 

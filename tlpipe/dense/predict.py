@@ -115,7 +115,7 @@ class DenseClassifier:
             DataError: none of the paths leads to a picture.
         """
         named = [Path(path) for path in paths]
-        files = {path.absolute(): path for path in find_pictures(named)}.values()
+        files = {os.path.abspath(path): path for path in find_pictures(named)}.values()
         files = [f for f in files if f in named or not f.name.endswith((_SCORES, _PICTURE))]
         if not files:
             raise DataError("There are no pictures but maps that were drawn earlier.")
@@ -134,7 +134,8 @@ class DenseClassifier:
         height, width = self.network.fit(*original.shape[:2], self.side)
         if height * width > _MAX_PIXELS:
             raise DecodeError(
-                f"too long and thin: with a short side of {self.side} px it has {width}x{height}"
+                f"too large: with a short side of {self.side} px it has {width}x{height}, and the "
+                f"limit is {_MAX_PIXELS / 1e6:.0f} million pixels (--size takes a smaller side)"
             )
         picture = resize(original, height, width)
         scores = self.scores(picture)
@@ -187,7 +188,8 @@ def _read(file: Path) -> bytes:
 
 def _names(files: list[Path]) -> list[str]:
     """A name for each file's results, unlike all others."""
-    whole = [file.absolute() for file in files]
+    # Not `absolute`: a name with `..` in it would lead out of the folder of results.
+    whole = [Path(os.path.abspath(file)) for file in files]
     shared = os.path.commonpath([file.parent for file in whole])
     below = [file.relative_to(shared) for file in whole]
     times = Counter(path.with_suffix("") for path in below)

@@ -54,7 +54,7 @@ class Trial:
         if self.target.kind == "class":
             return float((answers.argmax(axis=1) == self.truth.argmax(axis=1)).mean())
         if self.target.kind == "labels":
-            return label_accuracy(self.truth, answers)
+            return label_accuracy(self.truth, answers, self.target.thresholds)
         guess = np.abs(self.truth - np.median(self.truth)).mean()
         return float(1 - np.abs(answers - self.truth).mean() / max(guess, 1e-12))
 

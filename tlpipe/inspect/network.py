@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +104,9 @@ def _with_top(name: str, size: int | None) -> Network:
         model = efficientnet_lite(spec.builder, size, include_top=True)
     elif spec.kind == "classic":
         body = build(spec.name, weights="none", size=size).model
-        classes = _CLASSES.get(spec.name, 1000)
+        # AlphaGo's policy has a move for each place of the board.
+        moves = math.prod(body.outputs[0].shape[1:3]) if spec.name == "alphago" else 1000
+        classes = _CLASSES.get(spec.name, moves)
         model = keras.Model(
             body.inputs[0], table.load(spec.name).top(body.outputs[0], classes), name=spec.name
         )

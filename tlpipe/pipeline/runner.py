@@ -59,10 +59,10 @@ def _decide(run: Run, stage: Stage, key: str, finished: dict | None) -> tuple[st
     return "run", "its settings, its input or the data changed"
 
 
-def _reason(item: Planned) -> str:
-    if item.action == "resume":
+def _reason(action: str, why: str) -> str:
+    if action == "resume":
         return ": resuming"
-    return "" if item.why == "not run yet" else f": again, because {item.why}"
+    return "" if why == "not run yet" else f": again, because {why}"
 
 
 def preflight(run: Run, stages: list[Stage]) -> None:
@@ -86,13 +86,15 @@ def execute(run: Run, stages: list[Stage], *, stays: bool = True) -> list[Planne
         write_text(run.path("config.yaml"), dump(run.pipeline))
         for number, item in enumerate(planned, 1):
             stage, label = item.stage, f"[{number}/{len(planned)}] {item.stage.name}"
-            if item.action == "skip":
+            # Looked at anew: a stage before it may have moved away what it wrote.
+            action, why = _decide(run, stage, item.key, run.state().get(stage.name))
+            if action == "skip":
                 run.say(f"{label}: {run.state()[stage.name]['summary']} (kept)")
                 continue
             run.record(stage.name, None)
             run.scratch(stage.name, item.key)
-            run.journal("start", stage=stage.name, key=item.key, why=item.why)
-            run.say(label + _reason(item), style="bold")
+            run.journal("start", stage=stage.name, key=item.key, why=why)
+            run.say(label + _reason(action, why), style="bold")
             start = time.perf_counter()
             try:
                 summary = stage.run(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ import numpy as np
 
 from tlpipe.backbones.blocks import boundary
 from tlpipe.data.manifest import Manifest
-from tlpipe.errors import RunError
+from tlpipe.errors import ConfigError, RunError
 from tlpipe.pipeline.atomic import read_json
 from tlpipe.pipeline.run import Run
-from tlpipe.pipeline.runner import execute, plan
+from tlpipe.pipeline.runner import execute, plan, preflight
 from tlpipe.stages.inputs import (
     BACKBONE,
     open_manifest,
@@ -25,7 +26,7 @@ from tlpipe.stages.inputs import (
     open_sampler,
     open_target,
 )
-from tlpipe.stages.registry import STAGES, make_stages
+from tlpipe.stages.registry import make_stages
 from tlpipe.targets.target import Target
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.cache import AUTO_VIEWS
@@ -46,18 +47,24 @@ def dry_run(run: Run) -> dict[str, float]:
         ``seconds``, ``memory_mb`` and ``disk_mb`` as estimated.
 
     Raises:
+        ConfigError: the pipeline does not train, or a setting can't be used.
         RunError: a saved and reloaded model does not predict the same.
     """
+    if missing := [name for name in (*BEFORE_TRAINING, "head") if name not in run.pipeline.stages]:
+        raise ConfigError(
+            f"This pipeline does not train: it has no stage '{missing[0]}'.",
+            todo="name one with the stages of pipelines/finetune.yaml",
+        )
+    stages = make_stages(run.pipeline)
+    preflight(run, stages)
     say = run.console.print
     say(f"Plan for {run.folder} (nothing is written there):", highlight=False)
-    for item in plan(run, make_stages(run.pipeline)):
+    for item in plan(run, stages):
         say(f"  {item.stage.name:9} {item.action:6} {item.why}", highlight=False)
     with tempfile.TemporaryDirectory(prefix="tlpipe-dry-run-") as folder:
         rehearsal = Run(Path(folder), run.pipeline, run.console)
-        chosen = {name: run.pipeline.stages[name] for name in BEFORE_TRAINING}
         started = time.perf_counter()
-        stages = [STAGES[name](settings) for name, settings in chosen.items()]
-        execute(rehearsal, stages, stays=False)
+        execute(rehearsal, [s for s in stages if s.name in BEFORE_TRAINING], stays=False)
         spent = time.perf_counter() - started
         estimate = _rehearse_training(rehearsal)
     estimate["seconds"] += spent
@@ -82,7 +89,10 @@ def _rehearse_training(run: Run) -> dict[str, float]:
     blocks = stages["unfreeze"].blocks if "unfreeze" in stages else "none"
     trained = 0
     if blocks not in ("none", 0):
-        cuts["unfreeze"] = cut(whole, boundary(backbone, blocks).tensor)
+        step_three = stages["unfreeze"]
+        cuts["unfreeze"] = cut(
+            whole, boundary(backbone, blocks).tensor, batch_norm=step_three.batch_norm
+        )
         costs["unfreeze"] = _try_steps(run, "unfreeze", cuts["unfreeze"], sampler, manifest, target)
         trained = cuts["unfreeze"].suffix.count_params()
     model = with_answers(whole, target.answer_layer())
@@ -105,7 +115,8 @@ def _rehearse_training(run: Run) -> dict[str, float]:
             fills = min(epochs, views)
         steps = steps_per_epoch(pictures, batch)
         seconds += cost.first + steps * (epochs * cost.suffix + fills * cost.prefix)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     # A checkpoint holds the weights, two moments and the best weights, in float32.
     disk = (4 * whole.count_params() + 4 * 4 * trained + (stored if cached else 0)) / 1e6
     return {"seconds": seconds, "memory_mb": peak, "disk_mb": disk}

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tlpipe.artifact.classifier import Classifier, load, no_run
 from tlpipe.config.load import read_yaml, validate
-from tlpipe.config.source import name_of
+from tlpipe.config.source import name_of, whole
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.scan import Picture, scan
-from tlpipe.errors import RunError
-from tlpipe.pipeline.atomic import write_json
+from tlpipe.errors import DataError, RunError
+from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run, finish_command
 from tlpipe.stages.evaluate import predict_rows, scored_how, write_predictions
 from tlpipe.stages.inputs import MANIFEST, listed_like, open_manifest
@@ -76,7 +77,8 @@ def evaluate_run(folder: str | Path, console: Console) -> dict:
         answers = predict_rows(classifier, manifest, rows, advance)
     target = classifier.target
     truth = target.truth([manifest.pictures[row].label for row in rows])
-    metrics = target.scores(truth, answers, seed=run.seed, **scored_how(run))
+    how = {**scored_how(run), "groups": manifest.groups(rows)}
+    metrics = target.scores(truth, answers, seed=run.seed, **how)
     show(metrics, target, console)
     return metrics
 
@@ -87,7 +89,8 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
     Writes ``evaluations/NAME/metrics.json`` and ``predictions.csv`` into the run folder.
 
     Raises:
-        DataError: the data have a class or label that the model does not know.
+        DataError: the data have a class or label that the model does not know, or no picture that
+            it can read.
     """
     run = open_finished(folder, console)
     classifier = load(run.folder)
@@ -99,24 +102,43 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
         found = scan(listing, pixels=classifier.metadata.pixels, progress=advance)
     for bad in found.bad:
         run.say(f"  set aside: {bad.path}: {bad.cause}", style="yellow")
+    if not found.pictures:
+        raise DataError(
+            f"None of the pictures in '{data}' can be used.",
+            cause=found.bad[0].cause if found.bad else "there are none",
+            todo="give a folder or table of pictures like those that the model was trained on",
+        )
     manifest = Manifest(listing.root, tuple(found.pictures))
     rows = np.arange(len(manifest.pictures))
     truth = target.truth([picture.label for picture in manifest.pictures])
     with run.progress("predicting") as advance:
         answers = predict_rows(classifier, manifest, rows, advance)
-    how = scored_how(run)
+    how = {**scored_how(run), "groups": manifest.groups(rows)}
     metrics = target.scores(truth, answers, seed=run.seed, **how)
-    place = run.path("evaluations") / name_of(data)
+    place = _place(run, data)
     write_predictions(place / "predictions.csv", manifest, rows, answers, target)
-    write_json(place / "metrics.json", metrics)
+    write_json(place / "metrics.json", {"data": whole(str(data)), **metrics})
     show(metrics, target, console)
     new = _new_pictures(run, found.pictures, console)
     if new.any() and not new.all():
+        how["groups"] = manifest.groups(rows[new])
         rest = target.scores(truth[new], answers[new], seed=run.seed, **how)
         told = f"Without them: {target.headline(rest)}"
         console.print(told, markup=False, highlight=False)
     console.print(f"written to {place}", highlight=False)
     return metrics
+
+
+def _place(run: Run, data: str | Path) -> Path:
+    """``evaluations/NAME``, with a number behind it where other data of that name have it."""
+    name, number = name_of(data), 1
+    place = run.path("evaluations") / name
+    while (place / "metrics.json").exists():
+        if read_json(place / "metrics.json").get("data") == whole(str(data)):
+            break
+        number += 1
+        place = place.with_name(f"{name}-{number}")
+    return place
 
 
 def _new_pictures(run: Run, pictures: Sequence[Picture], console: Console) -> np.ndarray:
@@ -143,5 +165,6 @@ def show(metrics: dict, target: Target, console: Console) -> None:
     table = Table("label" if target.kind == "labels" else "class", *SHOWN, "pictures")
     for name, row in rows.items():
         scores = ["-" if row[k.lower()] is None else f"{row[k.lower()]:.3f}" for k in SHOWN]
-        table.add_row(name, *scores, str(row["support"]))
+        # As Text: a name in brackets would be taken for markup.
+        table.add_row(Text(name), *scores, str(row["support"]))
     console.print(table)

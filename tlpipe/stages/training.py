@@ -77,7 +77,7 @@ def open_source(
         return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
     pictures = Pictures(sampler, batch_size)
     facts = read_json(run.path(BACKBONE))
-    for wanted in (later, later[:1], ()):
+    for wanted in dict.fromkeys((tuple(later), tuple(later[:1]), ())):
         tensors = [cut.prefix.output, *wanted]
         prefix = keras.Model(cut.prefix.input, tensors)
         decided = cache.plan(
@@ -99,7 +99,7 @@ def open_source(
                 "split": manifest.digest,
             },
         )
-        if decided.stores:
+        if decided.stores or settings.cache == "off":
             break
     run.say(f"  {decided.sentence}")
     source = Activations(
@@ -174,7 +174,6 @@ def train_step(
     suffix.compile(
         optimizer=build_optimizer(settings, steps, scales=scales, policy=policy, devices=devices),
         loss=target.loss(settings),
-        jit_compile="auto",
     )
     before = fingerprint(frozen_weights(cut.whole))
     task = Task(

@@ -131,7 +131,7 @@ def train(
             f"val loss {row['val_loss']:.4f}, {shown(task.target, row)} "
             f"({seconds:.1f} s, {_pace(waited / seconds, task.source.meter.read - read)})"
         )
-    if _exhausted(progress, settings.patience):
+    if progress.epoch < settings.epochs and _exhausted(progress, settings.patience):
         best = f"validation {settings.monitor}"
         say(f"  stopped early: no better {best} for {settings.patience} epochs")
     checkpoint.assign(task.weights, progress.best)
@@ -175,7 +175,6 @@ def _run_epoch(task, epoch, seed, weights, settings, advance) -> tuple[float, fl
     order = epoch_order(task.train, seed=seed, epoch=epoch)
     steps = steps_per_epoch(len(order), settings.batch_size)
     aims = task.target.aims(task.truth)
-    task.suffix.reset_metrics()
     total, rate, waited = 0.0, 0.0, task.source.meter.waited
     for step, (values, rows) in enumerate(task.source.stream(order, task.view(epoch))):
         loss = task.devices.train(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -74,7 +75,8 @@ def leave(place: Path) -> None:
     """Throws away what a process that is not the first wrote."""
     if jax.process_index():
         shutil.rmtree(place, ignore_errors=True)
-        if not any(place.parent.iterdir()):
+        # The last of them succeeds.
+        with suppress(OSError):
             place.parent.rmdir()
 
 
