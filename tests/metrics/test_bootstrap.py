@@ -1,9 +1,11 @@
 """Intervals agree with resamples that were drawn and scored one by one."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tlpipe.metrics import bootstrap, compare, scores
 
@@ -194,7 +196,11 @@ def test_with_groups_too_the_interval_is_that_of_resamples_scored_one_by_one(nam
     if name == "ece":
         slow = np.maximum(slow - slow.mean() + scores.ece(labels, p), 0)
     found = bootstrap.with_intervals(labels, p, "abc", seed=3, resamples=120, groups=groups)
-    assert found["intervals"][name] == pytest.approx(list(np.nanpercentile(slow, [2.5, 97.5])))
+    # Hesterberg 2015: of eight groups the tails lie further out than at 2.5 %.
+    tail = 100 * stats.norm.cdf(-np.sqrt(8 / 7) * stats.t.ppf(0.975, 7))
+    assert tail < 1
+    expected = list(np.nanpercentile(slow, [tail, 100 - tail]))
+    assert found["intervals"][name] == pytest.approx(expected)
     assert found["bootstrap"]["groups"] == 8
 
 
@@ -219,7 +225,33 @@ def test_pictures_that_are_right_or_wrong_together_are_worth_no_more_than_one():
     )
 
 
-def test_all_right_in_groups_has_no_interval():
+def test_of_groups_that_are_all_right_the_groups_are_counted():
     labels, p = np.array([0, 1] * 10), np.array([[0.9, 0.1], [0.1, 0.9]] * 10)
     found = bootstrap.with_intervals(labels, p, "ab", seed=0, groups=np.arange(20) // 5)
-    assert found["intervals"]["accuracy"] is None
+    # Of four groups four: (0.05 / 2) ** (1 / 4).
+    assert found["intervals"]["accuracy"] == pytest.approx([0.3976, 1], abs=1e-4)
+    assert found["per_class"]["a"]["intervals"]["recall"] == pytest.approx([0.3976, 1], abs=1e-4)
+    assert found["intervals"]["auc"] is None
+    p[:5] = p[:5, ::-1]
+    mixed = bootstrap.with_intervals(labels, p, "ab", seed=0, groups=np.arange(20) // 5)
+    assert mixed["intervals"]["accuracy"] is None
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 8, 20])
+def test_few_groups_find_no_difference_where_there_is_none(count):
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(count), 10)
+    verdicts = []
+    for seed in range(200):
+        noise = np.repeat(rng.normal(size=count), 10)
+        change = compare.paired(np.zeros(len(noise)), noise, seed=seed, groups=groups)
+        verdicts.append(compare.verdict(change))
+    # Drawn as if they were many: 100 % of one, 26 % of three, 12 % of eight.
+    assert 200 - verdicts.count("tie") <= (0 if count < bootstrap.FEW_GROUPS else 20)
+
+
+def test_a_difference_is_told_with_what_there_is_of_it():
+    few = compare.paired(np.zeros(20), np.ones(20), seed=0, groups=np.arange(20) // 10)
+    assert compare.told(few) == "+1.0000, too few groups of pictures for an interval"
+    many = compare.paired(np.zeros(20), np.arange(20) / 20, seed=0)
+    assert re.fullmatch(r"\+0\.4750, 95 % interval \+0\.\d{4} to \+0\.\d{4}", compare.told(many))
+    assert compare.told({"value": None, "low": None, "high": None}) == "undefined"

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from tlpipe.metrics import scores
 
 # Counts held at once: 4 M of them are 32 MB.
 _CELLS = 4_000_000
+# Fewer groups than this agree by chance too often: five do so once in sixteen times.
+FEW_GROUPS = 6
 # A score as a function of counts (n, r): float (r,), NaN where a resample leaves it undefined. What
 # makes one prepares what does not depend on the resample.
 OfCounts = Callable[[np.ndarray], np.ndarray]
@@ -39,9 +41,10 @@ def with_intervals(
     ``bootstrap`` says how it was made; its ``auc_skipped`` counts resamples that held one class
     only, for which there is no AUC. The interval of ``ece`` is centred on its value.
 
-    Where every resample gives the same score (8 pictures of 8 right), the bootstrap says nothing
-    about new pictures. Accuracy, precision and recall then get the exact binomial interval (Clopper
-    and Pearson 1934), the other scores none.
+    Where every resample gives the same score (8 pictures of 8 right), or there are fewer than six
+    groups, the bootstrap says nothing about new pictures. Accuracy, precision and recall then get
+    the exact binomial interval (Clopper and Pearson 1934), of groups only where their pictures are
+    all right or all wrong; the other scores get none.
 
     Args:
         labels: int (n,) in 0..k-1.
@@ -57,20 +60,18 @@ def with_intervals(
     names = [*_SCALARS, "per_class"]
     how = {"seed": seed, "resamples": resamples, "groups": groups}
     drawn = drawn_scores(labels, probabilities, names, **how)
-    right = int((scores.predicted(probabilities) == labels).sum())
-    result["intervals"] = {name: interval_of(drawn[name], level) for name in _SCALARS}
-    # Of groups no binomial tells anything: their pictures are right or wrong together.
-    mend(result["intervals"], {"accuracy": (right, len(labels))} if groups is None else {}, level)
+    guess, size = scores.predicted(probabilities), number_of(groups)
+    result["intervals"] = {name: interval_of(drawn[name], level, size) for name in _SCALARS}
+    mend(result["intervals"], {"accuracy": trials(guess == labels, groups)}, level)
     for index, name in enumerate(class_names):
         ratios = drawn["per_class"][:, :, index]
-        result["per_class"][name]["intervals"] = {
-            score: interval_of(column, level)
+        found = {
+            score: interval_of(column, level, size)
             for score, column in zip(("precision", "recall", "f1"), ratios.T, strict=True)
         }
-        chosen, there = scores.predicted(probabilities) == index, labels == index
-        both = int((chosen & there).sum())
-        trials = {"precision": (both, int(chosen.sum())), "recall": (both, int(there.sum()))}
-        mend(result["per_class"][name]["intervals"], trials if groups is None else {}, level)
+        right, among = guess == labels, {"precision": guess == index, "recall": labels == index}
+        mend(found, {k: trials(right, groups, those) for k, those in among.items()}, level)
+        result["per_class"][name]["intervals"] = found
     result["bootstrap"] = {
         **made_how(seed, resamples, level, groups),
         "auc_skipped": int(np.isnan(drawn["auc"]).sum()),
@@ -79,20 +80,41 @@ def with_intervals(
 
 
 def mend(intervals: dict, trials: dict[str, tuple[int, int]], level: float) -> None:
-    """Replaces intervals without width, which say nothing about new pictures.
+    """Replaces intervals that are missing, or without width and so say nothing of new pictures.
 
     Args:
         intervals: by score; changed in place.
-        trials: (hits, pictures) of the scores that are proportions of pictures: they get the exact
-            binomial interval (Clopper and Pearson 1934), the others None.
+        trials: of the scores that are proportions of pictures what :func:`trials` makes: they get
+            the exact binomial interval (Clopper and Pearson 1934), the others None.
         level: mass of the interval.
     """
     for name, interval in intervals.items():
-        if interval is None or interval[0] < interval[1]:
+        if interval is not None and interval[0] < interval[1]:
             continue
         hits, n = trials.get(name, (0, 0))
         exact = binomtest(hits, n).proportion_ci(level, method="exact") if n else None
         intervals[name] = exact and [float(exact.low), float(exact.high)]
+
+
+def trials(
+    right: np.ndarray, groups: np.ndarray | None, among: np.ndarray | None = None
+) -> tuple[int, int]:
+    """(hits, tries) for :func:`mend`.
+
+    The pictures of one of ``groups`` are right or wrong together. So it is the groups that count
+    where all pictures are right or all wrong, and otherwise nothing can be counted: (0, 0).
+
+    Args:
+        right: bool (n,).
+        groups: int (n,), or None.
+        among: bool (n,), the pictures that count; None for all.
+    """
+    among = np.ones(len(right), bool) if among is None else among
+    hits, n = int((right & among).sum()), int(among.sum())
+    if groups is None:
+        return hits, n
+    count = len(np.unique(groups[among]))
+    return {n: (count, count), 0: (0, count)}.get(hits, (0, 0))
 
 
 def intervals_of(
@@ -104,7 +126,7 @@ def intervals_of(
     level: float = 0.95,
     groups: np.ndarray | None = None,
 ) -> dict[str, list[float] | None]:
-    """The interval [low, high] of each score; None where no resample defines it.
+    """The interval [low, high] of each score; None where :func:`interval_of` gives none.
 
     Args:
         functions: scores of n pictures.
@@ -116,13 +138,19 @@ def intervals_of(
     """
     blocks = [[of(w) for of in functions.values()] for w in counts(n, resamples, seed, groups)]
     drawn = (np.concatenate(values) for values in zip(*blocks, strict=True))
-    return {name: interval_of(x, level) for name, x in zip(functions, drawn, strict=True)}
+    size = number_of(groups)
+    return {name: interval_of(x, level, size) for name, x in zip(functions, drawn, strict=True)}
 
 
 def made_how(seed: int, resamples: int, level: float, groups: np.ndarray | None) -> dict:
     """What a reader has to know of the intervals: the entry ``bootstrap`` of metrics.json."""
     found = {"resamples": resamples, "level": level, "seed": seed}
-    return found if groups is None else {**found, "groups": len(np.unique(groups))}
+    return found if groups is None else {**found, "groups": number_of(groups)}
+
+
+def number_of(groups: np.ndarray | None) -> int | None:
+    """How many groups there are; None where each picture is one."""
+    return None if groups is None else len(np.unique(groups))
 
 
 def counts(
@@ -170,13 +198,20 @@ def drawn_scores(
     return drawn
 
 
-def interval_of(drawn: np.ndarray, level: float) -> list[float] | None:
-    """The middle ``level`` of what was drawn, without NaN; None where nothing is left."""
+def interval_of(drawn: np.ndarray, level: float, groups: int | None = None) -> list[float] | None:
+    """The middle ``level`` of what was drawn, without NaN; None where nothing is left.
+
+    Few groups differ more from others of their kind than their resamples do from one another, so
+    of ``groups`` the interval reaches further out (the expanded percentile interval: Hesterberg
+    2015, "What teachers should know about the bootstrap"). Of fewer than six it is None.
+    """
     defined = drawn[~np.isnan(drawn)]
-    if not len(defined):
+    if not len(defined) or (groups is not None and groups < FEW_GROUPS):
         return None
-    tail = 50 * (1 - level)
-    return [float(x) for x in np.percentile(defined, [tail, 100 - tail])]
+    tail = (1 - level) / 2
+    if groups is not None:
+        tail = norm.cdf(np.sqrt(groups / (groups - 1)) * t.ppf(tail, groups - 1))
+    return [float(x) for x in np.percentile(defined, [100 * tail, 100 - 100 * tail])]
 
 
 def mean_of(values: np.ndarray) -> OfCounts:

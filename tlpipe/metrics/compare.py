@@ -12,6 +12,7 @@ from tlpipe.metrics.bootstrap import (
     interval_of,
     intervals_of,
     mean_of,
+    number_of,
 )
 
 
@@ -39,7 +40,8 @@ def difference(
         groups: int (n,), drawn whole; None where each picture is drawn by itself.
 
     Returns:
-        ``value``, ``low`` and ``high``; None where the score is undefined.
+        ``value``, ``low`` and ``high``; None where the score is undefined, the latter two also
+        where there are too few groups.
     """
     if score not in scores.SCALARS:
         raise ValueError(f"score {score!r} is none of {', '.join(scores.SCALARS)}")
@@ -48,8 +50,17 @@ def difference(
     a, b = (scores.SCALARS[score](labels, p) for p in (p_a, p_b))
     how = {"seed": seed, "resamples": resamples, "groups": groups}
     drawn_a, drawn_b = (drawn_scores(labels, p, [score], **how)[score] for p in (p_a, p_b))
-    low, high = interval_of(drawn_b - drawn_a, level) or (None, None)
+    low, high = interval_of(drawn_b - drawn_a, level, number_of(groups)) or (None, None)
     return {"value": None if a is None or b is None else b - a, "low": low, "high": high}
+
+
+def told(diff: dict[str, float | None]) -> str:
+    """``-0.0633, 95 % interval -0.0850 to -0.0425``, or what there is of it."""
+    if diff["value"] is None:
+        return "undefined"
+    if diff["low"] is None:
+        return f"{diff['value']:+.4f}, too few groups of pictures for an interval"
+    return f"{diff['value']:+.4f}, 95 % interval {diff['low']:+.4f} to {diff['high']:+.4f}"
 
 
 def verdict(diff: dict[str, float | None], *, higher_is_better: bool = True) -> str:

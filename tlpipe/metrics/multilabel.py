@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from tlpipe.errors import DataError, TrainingError
-from tlpipe.metrics.bootstrap import OfCounts, intervals_of, made_how, mean_of, mend, one_auc
+from tlpipe.metrics.bootstrap import (
+    OfCounts,
+    intervals_of,
+    made_how,
+    mean_of,
+    mend,
+    one_auc,
+    trials,
+)
 from tlpipe.metrics.scores import SMALLEST
 
 SCALARS = ("exact_match", "label_accuracy", "macro_f1", "auc", "average_precision", "log_loss")
@@ -129,8 +137,7 @@ def summary(
     exact = (truth == called).all(axis=1)
     how = {"seed": seed, "resamples": resamples, "level": level, "groups": groups}
     intervals = intervals_of(functions, len(truth), **how)
-    right = (int(exact.sum()), len(truth))
-    mend(intervals, {"exact_match": right} if groups is None else {}, level)
+    mend(intervals, {"exact_match": trials(exact, groups)}, level)
     per_label = {
         name: _one(truth[:, i], p[:, i], called[:, i], float(thresholds[i]))
         for i, name in enumerate(names)

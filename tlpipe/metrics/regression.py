@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from tlpipe.errors import DataError, TrainingError
-from tlpipe.metrics.bootstrap import OfCounts, intervals_of, made_how, mean_of, mend, one_auc
+from tlpipe.metrics.bootstrap import (
+    OfCounts,
+    intervals_of,
+    made_how,
+    mean_of,
+    mend,
+    one_auc,
+    trials,
+)
 
 
 def checked(truth: ArrayLike, answers: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -119,8 +127,7 @@ def _above(truth, answers, above, **how) -> dict:
     }
     right = positive == called
     intervals = intervals_of(functions, len(truth), **how)
-    trials = {"accuracy": (int(right.sum()), len(right))}
-    mend(intervals, trials if how["groups"] is None else {}, how["level"])
+    mend(intervals, {"accuracy": trials(right, how["groups"])}, how["level"])
     return {
         "threshold": above,
         "auc": float(sk.roc_auc_score(positive, answers)) if 0 < share < 1 else None,

@@ -18,7 +18,7 @@ from tlpipe.artifact.model_file import save
 from tlpipe.config.runs import check_alone
 from tlpipe.config.search import LEADERS
 from tlpipe.errors import RunError
-from tlpipe.metrics.compare import difference, verdict
+from tlpipe.metrics.compare import difference, told, verdict
 from tlpipe.metrics.scores import SCALARS
 from tlpipe.metrics.temperature import fit_temperature
 from tlpipe.pipeline.atomic import read_json, write_json
@@ -52,16 +52,16 @@ class Gained:
     def sentence(self) -> str:
         """In words, with figures."""
         before, after = (self.scores[who][JUDGED] for who in ("winner", "weights"))
-        interval = f"95 % interval {self.change['low']:+.4f} to {self.change['high']:+.4f}"
-        told = {
+        means = {
             "better": "averaging helped",
             "worse": "averaging hurt: use the winner",
             "tie": "no difference that can be told from chance: the winner is as good",
         }[self.verdict]
         text = (
-            f"The averaged weights of trials {', '.join(self.trials)}: {told} (validation log loss "
-            f"{before:.4f} to {after:.4f}, {interval}). The average of their probabilities, at "
-            f"{len(self.trials)} times the cost, has {self.scores['probabilities'][JUDGED]:.4f}."
+            f"The averaged weights of trials {', '.join(self.trials)}: {means} (validation log "
+            f"loss {before:.4f} to {after:.4f}: {told(self.change)}). The average of their "
+            f"probabilities, at {len(self.trials)} times the cost, has "
+            f"{self.scores['probabilities'][JUDGED]:.4f}."
         )
         if self.left_out:
             text += f" Left out, being of another shape: {', '.join(self.left_out)}."

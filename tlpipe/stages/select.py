@@ -10,7 +10,7 @@ import numpy as np
 
 from tlpipe.artifact.model_file import Metadata, save
 from tlpipe.backbones.blocks import boundary
-from tlpipe.metrics.compare import verdict
+from tlpipe.metrics.compare import told, verdict
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
@@ -104,10 +104,7 @@ class SelectStage(Stage):
             "worse": "unfreezing hurt: the head-only model is kept",
             "tie": f"unfreezing made no difference that can be told from chance: {kept} is kept",
         }[found]
-        sentence = (
-            f"{answer} (validation {score.replace('_', ' ')} {change['value']:+.4f}, "
-            f"95 % interval {change['low']:+.4f} to {change['high']:+.4f})"
-        )
+        sentence = f"{answer} (validation {score.replace('_', ' ')} {told(change)})"
         return {"kept": kept, "verdict": found, "score": score, **change, "sentence": sentence}
 
 

@@ -7,6 +7,7 @@ from tlpipe.audit.finding import Figure, Finding, Section, Table
 from tlpipe.audit.plots import learning_curves
 from tlpipe.audit.subject import Subject
 from tlpipe.metrics.scores import accuracy, log_loss, predicted
+from tlpipe.words import counted
 
 
 def examine(subject: Subject) -> Section:
@@ -26,7 +27,7 @@ def examine(subject: Subject) -> Section:
     return Section(
         name="fit",
         title="Over- or underfit",
-        findings=(_finding(subject, measured, 0.0 if chance else gap, remedies),),
+        findings=(_finding(subject, measured, gap, chance, remedies),),
         definition=(
             "The kept model on its training and validation pictures, neither augmented. A wide gap "
             "means that it knows its training pictures by heart; low scores on both that it "
@@ -63,10 +64,12 @@ def examine(subject: Subject) -> Section:
     )
 
 
-def _finding(subject: Subject, measured: dict, gap: float, remedies: list[dict]) -> Finding:
+def _finding(
+    subject: Subject, measured: dict, gap: float, chance: bool, remedies: list[dict]
+) -> Finding:
     limits, train, val = subject.settings.fit, *(m["accuracy"] for m in measured.values())
     both = f"{train:.1%} right in training, {val:.1%} in validation"
-    if gap > limits.gap_amber:
+    if gap > limits.gap_amber and not chance:
         unused = [r["advice"] for r in remedies if not r["in_force"] and r["advice"]]
         return Finding(
             name="fit.gap",
@@ -83,6 +86,16 @@ def _finding(subject: Subject, measured: dict, gap: float, remedies: list[dict])
             todo="unfreeze more blocks (--unfreeze), train longer (--head-epochs, "
             "--unfreeze-epochs), or use a larger backbone; check the labels",
             weight=0.6,
+        )
+    if gap > limits.gap_amber:
+        pictures = measured["val"]["pictures"]
+        return Finding(
+            name="fit.gap",
+            level="info",
+            sentence=f"{both}: of {counted(pictures, 'validation picture')} such a gap may be "
+            "chance, or overfitting.",
+            todo="put more pictures aside for validation",
+            weight=0.3,
         )
     return Finding(
         name="fit.gap",

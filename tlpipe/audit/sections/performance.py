@@ -9,7 +9,8 @@ from tlpipe.audit.curves import roc_and_pr
 from tlpipe.audit.finding import Figure, Finding, Section, Table
 from tlpipe.audit.plots import confusion_matrix
 from tlpipe.audit.subject import Subject
-from tlpipe.metrics.bootstrap import with_intervals
+from tlpipe.metrics.bootstrap import FEW_GROUPS, with_intervals
+from tlpipe.metrics.compare import told
 from tlpipe.metrics.scores import majority
 
 _TITLES = {
@@ -84,13 +85,21 @@ def _curves(positive: np.ndarray, score: np.ndarray) -> dict:
 
 def _overall(scores: dict, part: str) -> Finding:
     common, share = majority(scores)
-    low, high = scores["intervals"]["accuracy"] or (0.0, 1.0)
+    interval = scores["intervals"]["accuracy"]
+    right = f"It is right on {scores['accuracy']:.1%} of {scores['n']} {part} pictures"
+    constant = f"always answering '{common}' would be right on {share:.1%}."
+    if interval is None and scores["accuracy"] > share:
+        return Finding(
+            name="performance.accuracy",
+            level="amber",
+            sentence=f"{right}; {constant} Their groups are too few to say how sure that is.",
+            todo=f"put pictures of at least {FEW_GROUPS} groups aside for testing",
+            weight=1.0,
+        )
+    low, high = interval or (scores["accuracy"], scores["accuracy"])
     beaten = low > share
-    sentence = (
-        f"It is right on {scores['accuracy']:.1%} of {scores['n']} {part} pictures "
-        f"(between {low:.1%} and {high:.1%}); always answering '{common}' would be right on "
-        f"{share:.1%}."
-    )
+    between = interval and f" (between {low:.1%} and {high:.1%})"
+    sentence = f"{right}{between or ''}; {constant}"
     todo = "" if beaten else "do not use it: gather more pictures, or look at the data section"
     return Finding(
         name="performance.accuracy",
@@ -131,15 +140,15 @@ def _per_class(scores: dict, limits) -> list[Finding]:
                 )
             )
         elif recall < limits.recall_amber:
-            low, high = row["intervals"]["recall"] or (0.0, 1.0)
+            interval = row["intervals"]["recall"]
+            between = f"between {interval[0]:.0%} and {interval[1]:.0%}, " if interval else ""
             # How far below the limit decides which class comes first.
             weight = min(1.0, 0.5 + (limits.recall_amber - recall))
             found.append(
                 Finding(
                     name=f"performance.recall.{name}",
                     level="red" if recall < limits.recall_red else "amber",
-                    sentence=f"It finds only {recall:.0%} of '{name}' (between {low:.0%} and "
-                    f"{high:.0%}, {n} pictures).",
+                    sentence=f"It finds only {recall:.0%} of '{name}' ({between}{n} pictures).",
                     todo="add pictures of this class, or weigh the classes with --balance",
                     weight=weight,
                 )
@@ -162,8 +171,7 @@ def _unfreezing(about: dict) -> list[Finding]:
             name="performance.unfreezing",
             level="info",
             sentence=f"{means[facts['verdict']]}: validation {facts['score'].replace('_', ' ')} "
-            f"{change['value']:+.4f} against the head alone (between {change['low']:+.4f} and "
-            f"{change['high']:+.4f}); kept: {facts['kept']}.",
+            f"against the head alone: {told(change)}; kept: {facts['kept']}.",
             weight=0.2,
         )
     ]
