@@ -111,7 +111,7 @@ def open_run(
 def _with_whole_path(raw: dict[str, Any]) -> dict[str, Any]:
     """The data with an absolute path, so that a run can be evaluated from anywhere."""
     scan = (raw.get("stages") or {}).get("scan")
-    if not isinstance(scan, dict) or not isinstance(scan.get("data"), str):
+    if not isinstance(scan, dict) or not scan.get("data"):
         return raw
     scan = {**scan, "data": whole(scan["data"])}
     return {**raw, "stages": {**raw["stages"], "scan": scan}}

@@ -1,6 +1,7 @@
 """decode: every kind of picture becomes upright RGB; bad files give their cause."""
 
 import re
+import struct
 
 import cv2
 import numpy as np
@@ -130,6 +131,27 @@ def test_a_broken_exif_block_leaves_the_picture_whole(kind, block):
     assert block[6:] in data
     assert size_of(data) == (451, 300)
     assert apart(decode(data), cat()) < 12
+
+
+def entry(tag, kind, count, value):
+    """A directory entry of EXIF, which is TIFF's."""
+    return struct.pack("<HHI4s", tag, kind, count, value)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        entry(0x0100, 2, 4, b"odd\0"),
+        entry(0x0100, 9, 1, struct.pack("<i", -1)),
+        entry(0x011A, 2, 4, b"odd\0"),
+    ],
+)
+def test_an_odd_tag_beside_the_orientation_leaves_the_picture_whole(odd):
+    entries = sorted([odd, entry(0x0112, 3, 1, b"\6\0\0\0")])
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
+    transparent = np.dstack([cat(), np.full(cat().shape[:2], 255, np.uint8)])
+    data = encoded(transparent, "PNG", exif=exif)
+    assert apart(decode(data), np.rot90(cat(), -1)) == 0
 
 
 @pytest.mark.parametrize("reduce", [2, 4, 8])

@@ -7,6 +7,7 @@ import pytest
 
 from tlpipe.data import folder as folder_module
 from tlpipe.data.folder import list_folder
+from tlpipe.data.source import stamps
 from tlpipe.errors import DataError
 
 
@@ -72,6 +73,15 @@ def test_what_lies_beside_the_parts_is_named(tmp_path):
         ("extra/4.png", "beside the parts"),
         ("extra/a/3.jpg", "beside the parts"),
     ]
+
+
+def test_what_lies_beside_the_parts_may_come_and_go_or_be_closed(tmp_path, monkeypatch):
+    lay(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/a/2.jpg")
+    before = stamps(tmp_path)
+    lay(tmp_path, "predictions/3.jpg", "lost+found/4.jpg")
+    assert stamps(tmp_path) == before
+    close(monkeypatch, "lost+found")
+    assert [bad.path for bad in list_folder(tmp_path).set_aside] == ["predictions/3.jpg"]
 
 
 def test_names_that_are_not_utf8_are_named_in_letters(tmp_path):
@@ -175,16 +185,21 @@ def test_refusals(tmp_path):
         list_folder(lay(tmp_path / "one", "a/1.jpg", "b/readme.txt"))
 
 
-def test_no_permission_is_said(tmp_path, monkeypatch):
-    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+def close(monkeypatch, name):
+    """As if the folder ``name`` were another user's: root, who runs the tests, may read all."""
     real = os.scandir
 
     def refuse(path):
-        if str(path).endswith("b"):
+        if str(path).endswith(name):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
     monkeypatch.setattr(folder_module.os, "scandir", refuse)
+
+
+def test_no_permission_is_said(tmp_path, monkeypatch):
+    lay(tmp_path, "a/1.jpg", "b/1.jpg")
+    close(monkeypatch, "b")
     with pytest.raises(DataError, match=r"(?s)No permission.*/b.*Permission denied"):
         list_folder(tmp_path)
 

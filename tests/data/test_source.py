@@ -240,6 +240,8 @@ def test_names_and_whole_paths(tmp_path, monkeypatch):
     assert is_table("labels.CSV")
     assert is_tfds("tfds:mnist")
     assert whole("a/labels.csv") == str(tmp_path / "a" / "labels.csv")
+    assert whole(2024) == str(tmp_path / "2024")
+    assert whole(["a"]) == ["a"]
     assert whole("tfds:mnist/x:1.0.0") == "tfds:mnist/x:1.0.0"
     assert whole("tfds:./there") == f"tfds:{tmp_path / 'there'}"
     found = [name_of(n) for n in ("a/labels.csv", "a/birds.csv", "tfds:mnist/x:1.0.0", "a/b/")]

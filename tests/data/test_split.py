@@ -197,6 +197,23 @@ def test_a_class_that_is_the_minority_of_every_group_is_divided_with_them():
     assert parts_of(split(whole, [], seed=1)) == parts_of(result)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_part_stays_without_a_class_where_groups_hold_several(seed):
+    """Three places with cranes, two of them with herons too, and four with herons alone."""
+    places = [(10, 4), (10, 4), (10, 0), *[(0, 4)] * 4]
+    pictures = [
+        picture(f"{label}/place{number}_{i}.jpg")
+        for number, counts in enumerate(places)
+        for label, count in zip(("crane", "heron"), counts, strict=True)
+        for i in range(count)
+    ]
+    result = split(pictures, [], seed=seed, group_regex=r"(place\d+)_")
+    assert {(p.split, p.label) for p in result.pictures} == {
+        (part, label) for part in ("train", "val", "test") for label in ("crane", "heron")
+    }
+    assert result.notes == []
+
+
 def test_refusals_say_how_many_are_needed():
     with pytest.raises(DataError, match=r"'b'.*2 pictures, and 3 are needed"):
         split(make(a=10, b=2), [], seed=0)

@@ -89,6 +89,26 @@ def test_a_run_scores_other_tables_and_its_own_manifest(from_table, tmp_path):
     assert evaluate_folder(target, home / "cells", QUIET)["accuracy"] == found["accuracy"]
 
 
+def test_other_pictures_too_are_drawn_by_the_groups_of_the_run(from_table, tmp_path, capsys):
+    run, home = from_table
+    target = tmp_path / "run"
+    shutil.copytree(run.folder, target)
+    config = (target / "config.yaml").read_text()
+
+    def groups_by(pattern):
+        (target / "config.yaml").write_text(config.replace("group: null", f"group: {pattern}"))
+        found = evaluate_folder(target, home / "cells", Console())
+        return found["bootstrap"].get("groups")
+
+    assert "group: null" in config
+    assert groups_by("null") is None
+    # Twelve pictures of each class, named by number: those that end in the same digit.
+    assert groups_by(r"'(\d)\.png'") == len({p.stem[-1] for p in home.glob("cells/*/*.png")})
+    assert groups_by("nothing_like_it") is None
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "matches no picture. Each counts by itself in the intervals" in shown
+
+
 @pytest.fixture(scope="module")
 def from_tfds(tfds_cells, tiny_file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("of_tfds") / "run"

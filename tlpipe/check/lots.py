@@ -52,13 +52,14 @@ def grouped(
 def independent(pictures: Sequence[Picture], same: Sequence[Sequence[str]]) -> Counter[str]:
     """By class: how many lots of it a split has to deal out.
 
-    Pictures that are given to val or test, and copies of those, are not dealt out. A lot counts
-    for the class of most of its pictures.
+    Pictures that are given to val or test are not dealt out, nor are copies of those and pictures
+    without a part that belong with them. A lot counts for each class that it has.
     """
     held = {picture.path for picture in pictures if picture.split in ("val", "test")}
     out = held.union(*(members for members in same if held & set(members)))
     found: Counter[str] = Counter()
-    for lot in lots([picture for picture in pictures if picture.path not in out], same):
-        counts = Counter(picture.label for picture in lot)
-        found[max(sorted(counts, key=natural_key), key=lambda label: counts[label])] += 1
+    for lot in lots(pictures, same):
+        joined = any(picture.path in held for picture in lot)
+        dealt = (p for p in lot if p.path not in out and not (joined and p.split is None))
+        found.update({picture.label for picture in dealt})
     return found

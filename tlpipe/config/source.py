@@ -46,11 +46,15 @@ def info_of(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def whole(data: str) -> str:
+def whole(data: Any) -> Any:
     """The same with an absolute path, so that a run can be used from anywhere.
 
-    The name of a data set of TFDS is no path and stays as it is.
+    The name of a data set of TFDS is no path and stays as it is. A folder may be called 2024, which
+    YAML takes for a number. What is no name at all is left to validation.
     """
+    if isinstance(data, bool) or not isinstance(data, str | int | Path):
+        return data
+    data = str(data)
     if not is_tfds(data):
         return str(Path(data).absolute())
     place = data.removeprefix(TFDS)

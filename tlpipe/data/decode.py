@@ -17,7 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 178_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
@@ -181,15 +181,16 @@ def _pillow(image: Image.Image, deep: Deep) -> np.ndarray:
     kind = _kind(image)
     try:
         image.load()
-        if _orientation(image) != 1:
-            image = ImageOps.exif_transpose(image)
+        # Pillow's own turning writes the block anew, and fails where another tag in it is odd.
+        orientation = _orientation(image)
         if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-            return cv2.cvtColor(deep(np.asarray(image)), cv2.COLOR_GRAY2RGB)
+            gray = deep(np.asarray(image))
+            return _upright(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), orientation)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
-        return np.array(image.convert("RGB"))
+        return _upright(np.array(image.convert("RGB")), orientation)
     except (DecodeError, MemoryError):
         raise
     except Exception as error:  # a damaged file can make a codec raise anything

@@ -34,6 +34,8 @@ PART_NAMES = {
 _PART = re.compile(
     rf"({'|'.join(PART_NAMES)})(?:ing)?(?:[-_ ]?(?:set|data|images))?", re.IGNORECASE
 )
+# Why a picture is left out that lies in no part: it is not of these data at all.
+BESIDE = "beside the parts"
 _NOT_DATA = {"__macosx", "thumbs.db", "desktop.ini"}
 _LAYOUT = """one sub-folder a class:
     {root}/
@@ -129,7 +131,7 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
     if parts[0][0] is not None:
         for name in top:
             if part_named(name) is None:
-                set_aside += [BadFile(p, "beside the parts") for p in _below(root / name, root)]
+                set_aside += [BadFile(p, BESIDE) for p in _below(root / name, root)]
     for part, folder in parts:
         if part is not None:
             set_aside += [
@@ -285,8 +287,11 @@ def _pictures_in(folder: Path, root: Path) -> list[str]:
 
 
 def _below(folder: Path, root: Path) -> list[str]:
-    """The same at any depth."""
-    return _pictures(_walk(folder), root)
+    """The same at any depth; none where a folder may not be read."""
+    try:
+        return _pictures(_walk(folder), root)
+    except DataError:
+        return []
 
 
 def _pictures(paths: Iterable[Path], root: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tlpipe.config.source import TFDS, is_table, is_tfds
 from tlpipe.data import listed
-from tlpipe.data.folder import Listing, list_folder
+from tlpipe.data.folder import BESIDE, Listing, list_folder
 from tlpipe.errors import ConfigError
 
 
@@ -70,7 +70,8 @@ def stamps(data: str | Path, *, label: str | None = None, least: int = 2) -> lis
     if is_table(data):
         for stamp, file in zip(found, listing.files, strict=True):
             stamp += [file.label, file.split, file.group]
-    return found + [bad.path for bad in listing.set_aside]
+    # What comes and goes beside the parts is no change of the data.
+    return found + [bad.path for bad in listing.set_aside if bad.cause != BESIDE]
 
 
 def _place(data: str | Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,9 @@ from tlpipe.data.groups import components, name_groups, names_of_groups
 from tlpipe.data.scan import PARTS, BadFile, Picture
 from tlpipe.errors import ConfigError, DataError
 from tlpipe.words import counted
+
+# How often the pictures are dealt out anew when a part came out without a class.
+_DEALS = 20
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,10 @@ def split(
     if strata is None:
         _check_large_enough(pool, labels, len(shares))
         dealt = _by_stratum(pool, {p.path: p.label for p in pictures}, labels)
+        part_of |= _deal(dealt, shares, seed, lambda _, mine: {p.label for p in mine})
     else:
         dealt = _merged(_by_stratum(pool, stratum_of, sorted(set(strata))), len(shares))
-    part_of |= _deal(dealt, shares, seed)
+        part_of |= _deal(dealt, shares, seed, lambda stratum, _: {stratum})
 
     group_of = name_groups(together, names)
     result = [replace(p, split=part_of[p.path], group=group_of[p.path]) for p in pictures]
@@ -223,24 +227,44 @@ def _merged(
 
 
 def _deal(
-    strata: Mapping[str, list[list[Picture]]], shares: dict[str, float], seed: int
+    strata: Mapping[str, list[list[Picture]]],
+    shares: dict[str, float],
+    seed: int,
+    kinds_of: Callable[[str, list[Picture]], set[str]],
 ) -> dict[str, str]:
-    """Path to part: stratum by stratum, the largest component first, each to the neediest part."""
+    """Path to part: stratum by stratum, the largest component first, each to the neediest part.
+
+    No part shall stay without a kind, such as a class: ``kinds_of`` tells those of a component in
+    a stratum. Where components hold several, it may take some tries to find such an order.
+    """
     rng = np.random.default_rng(seed)
+    for _ in range(_DEALS):
+        part_of, lacking = _deal_once(strata, shares, rng, kinds_of)
+        if not any(lacking.values()):
+            break
+    return part_of
+
+
+def _deal_once(strata, shares, rng, kinds_of) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Path to part, and for each kind the parts that stayed without it."""
+    left = Counter(k for name, mine in strata.items() for one in mine for k in kinds_of(name, one))
+    lacking = {kind: set(shares) for kind in left}
     part_of = {}
-    for mine in strata.values():
+    for name, mine in strata.items():
         mine = [mine[i] for i in rng.permutation(len(mine))]
         mine.sort(key=len, reverse=True)
         need = _rounded(sum(map(len, mine)), shares)
-        empty = set(shares)
-        for left, component in zip(range(len(mine), 0, -1), mine, strict=True):
-            # The last components go to parts that have none yet: no part stays without a class.
-            choice = [p for p in shares if p in empty] if left <= len(empty) else list(shares)
-            part = max(choice, key=lambda p: need[p])
+        for component in mine:
+            kinds = kinds_of(name, component)
+            # The last components of a kind go to parts that have none of it yet.
+            urgent = Counter(p for k in kinds if left[k] <= len(lacking[k]) for p in lacking[k])
+            part = max(shares, key=lambda p: (urgent[p], need[p]))
             need[part] -= len(component)
-            empty.discard(part)
             part_of |= {picture.path: part for picture in component}
-    return part_of
+            left.subtract(kinds)
+            for kind in kinds:
+                lacking[kind].discard(part)
+    return part_of, lacking
 
 
 def _rounded(total: int, shares: dict[str, float]) -> dict[str, int]:

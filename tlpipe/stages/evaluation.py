@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from rich.text import Text
 from tlpipe.artifact.classifier import Classifier, load, no_run
 from tlpipe.config.load import read_yaml, validate
 from tlpipe.config.source import name_of, whole
+from tlpipe.data.groups import components, name_groups, names_of_groups
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.scan import Picture, scan
-from tlpipe.errors import DataError, RunError
+from tlpipe.errors import ConfigError, DataError, RunError
 from tlpipe.pipeline.atomic import read_json, write_json
 from tlpipe.pipeline.run import Run, finish_command
 from tlpipe.stages.evaluate import predict_rows, scored_how, write_predictions
@@ -108,7 +110,7 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
             cause=found.bad[0].cause if found.bad else "there are none",
             todo="give a folder or table of pictures like those that the model was trained on",
         )
-    manifest = Manifest(listing.root, tuple(found.pictures))
+    manifest = Manifest(listing.root, tuple(_grouped(run, found.pictures)))
     rows = np.arange(len(manifest.pictures))
     truth = target.truth([picture.label for picture in manifest.pictures])
     with run.progress("predicting") as advance:
@@ -127,6 +129,19 @@ def evaluate_folder(folder: str | Path, data: str | Path, console: Console) -> d
         console.print(told, markup=False, highlight=False)
     console.print(f"written to {place}", highlight=False)
     return metrics
+
+
+def _grouped(run: Run, pictures: list[Picture]) -> list[Picture]:
+    """The pictures with their groups: those given, and those that the run's pattern names."""
+    try:
+        names = names_of_groups(pictures, run.pipeline.stages["split"].group, [])
+    except ConfigError as error:
+        run.say(f"  {error.what}", style="yellow")
+        if not any(picture.group for picture in pictures):
+            run.say("  Each counts by itself in the intervals.", style="yellow")
+        return pictures
+    group_of = name_groups(components(pictures, [], names), names)
+    return [replace(picture, group=group_of[picture.path]) for picture in pictures]
 
 
 def _place(run: Run, data: str | Path) -> Path:
