@@ -4,9 +4,10 @@ import pytest
 
 from tlpipe.config.audit import Audit
 from tlpipe.config.load import FINETUNE, dump, override, read_audit, read_yaml, validate
-from tlpipe.config.runs import check_folder, default_folder
+from tlpipe.config.runs import check_alone, check_folder, default_folder
 from tlpipe.config.settings import Settings
 from tlpipe.errors import ConfigError, RunError
+from tlpipe.pipeline.atomic import beside
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -144,3 +145,12 @@ def test_a_threshold_that_can_not_be_used_is_named(tmp_path, text, words):
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(ConfigError, match=words):
         read_audit(tmp_path / "own.yaml")
+
+
+def test_what_a_kill_left_half_written_is_none_of_the_user_s(tmp_path):
+    for name in ("config.yaml", ".lock.json", "model.keras", "README"):
+        beside(tmp_path / name).write_text("torn")
+    check_alone(tmp_path, {"config.yaml"})
+    (tmp_path / ".notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"other things, such as '\.notes\.txt'"):
+        check_alone(tmp_path, {"config.yaml"})

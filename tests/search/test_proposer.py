@@ -2,13 +2,13 @@
 
 import pytest
 
-from tlpipe.config.search import Search, SearchFile, read_search
+from tlpipe.config.search import Knob, Search, SearchFile, read_search
 from tlpipe.search.journal import Journal
 from tlpipe.search.proposer import FIRST, Proposer
 
 
-def make(tuner, seed=0, trials=30):
-    space = {
+def make(tuner, space=None, seed=0, trials=30):
+    space = space or {
         key: knobs
         for key, knobs in read_search().space.items()
         if key in ("unfreeze.blocks", "head.learning_rate", "head.dropout")
@@ -87,6 +87,15 @@ def test_hyperband_draws_another_trial_for_one_that_failed():
     assert failing == (sound[0] + 3, sound[1])
     # As many as the rounds have are drawn anew, and no more.
     assert longest(range(200))[0] < 2 * sound[0]
+
+
+def test_hyperband_trains_some_to_the_end_of_a_space_smaller_than_its_rounds():
+    proposer, made = make("hyperband", {"unfreeze.blocks": (Knob(choice=(1, 2, 3)),)}), []
+    while (proposal := proposer.propose()) is not None and len(made) < 100:
+        made.append(proposal)
+        proposer.finish(proposal.number, proposal.values["unfreeze.blocks"] / 3)
+    assert max(p.epochs for p in made) == 9
+    assert {p.values["unfreeze.blocks"] for p in made} == {1, 2, 3}
 
 
 def test_a_line_that_a_kill_tore_does_not_count(tmp_path):

@@ -1,6 +1,8 @@
 """One trial: what it shares with others, where it stops, and that a longer one goes on exactly."""
 
 import re
+import sys
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
@@ -161,3 +163,15 @@ def test_one_trial_caches_for_the_boundaries_of_all_the_others(folder, raw):
     run_trial(spec(folder, alone, "alone"))
     for a, b in zip(unfrozen(folder, "alone"), unfrozen(folder, "two-blocks"), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("seconds", "closes", "code"), [(0, False, 0), (600, True, 3)])
+def test_a_trial_s_process_ends_cleanly_by_itself_and_with_its_driver(seconds, closes, code):
+    trial = "import time; from tlpipe.search.trial import _end_with_parent; _end_with_parent(); "
+    command = [sys.executable, "-c", f"{trial} print('on', flush=True); time.sleep({seconds})"]
+    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout.readline() == b"on\n"
+        if closes:
+            process.stdin.close()
+        assert process.wait(60) == code
+        assert process.stderr.read() == b""

@@ -172,6 +172,16 @@ def test_what_was_begun_with_smaller_batches_goes_on_with_them(tmp_path):
     assert file.exists()
 
 
+def test_what_was_begun_with_larger_batches_begins_anew(tmp_path):
+    """As hyperband's trials do whose batch was halved, while the one before kept its own."""
+    file = tmp_path / "stages/unfreeze/checkpoint.npz"
+    file.parent.mkdir(parents=True)
+    np.savez(file, facts=np.array(json.dumps({"batch_size": 32})))
+    settings = UnfreezeSettings(batch_size=16)
+    found = retry_with_less_memory(Told(tmp_path), "unfreeze", settings, lambda _: file.exists())
+    assert found is False
+
+
 def test_memory_that_never_suffices_says_what_to_do_and_other_errors_pass(tmp_path):
     def starve(settings):
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory allocating 3 bytes")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tlpipe.backend import import_backend
-from tlpipe.cli.predict_rows import name_bad
+from tlpipe.cli.predict_rows import name_bad, progress_bar
 from tlpipe.errors import ConfigError
 from tlpipe.words import counted
 
@@ -41,8 +41,6 @@ def predict_dense(
     stride: int | None,
 ) -> None:
     """Writes the maps into ``folder`` and what they say to the screen."""
-    from rich.progress import Progress
-
     if folder.exists() and not folder.is_dir():
         raise ConfigError(
             f"'{folder}' is a file; the maps need a folder.", todo="name a folder with --out"
@@ -52,11 +50,8 @@ def predict_dense(
     from tlpipe.dense.predict import DenseClassifier
 
     dense = DenseClassifier(load(run), stride, size)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("predicting", total=None)
-        found = dense.predict(
-            pictures, folder, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress_bar() as advance:
+        found = dense.predict(pictures, folder, advance)
     _write(found, format)
     height, width = dense.network.size
     typer.echo(

@@ -102,11 +102,18 @@ def progress_bar(hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A bar on the standard error; the yielded function takes (done, total)."""
     from rich.progress import Progress
 
+    from tlpipe.pipeline import interrupt
+
     # Left to itself, rich would send what is printed meanwhile to its own console.
     how = {"transient": True, "redirect_stdout": False, "disable": hidden}
     with Progress(console=Console(stderr=True), **how) as bar:
         task = bar.add_task("predicting", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def advance(done: int, total: int) -> None:
+            interrupt.check()
+            bar.update(task, completed=done, total=total)
+
+        yield advance
 
 
 def name_bad(named: list[Prediction], bad: int, rows: int) -> None:

@@ -14,6 +14,8 @@ from tlpipe.errors import RunError
 
 # What a run writes before its first stage.
 _EARLY = {".lock", ".lock.json", "log.txt", "config.yaml"}
+# A file half-written when its process was killed, as ``pipeline.atomic.beside`` names it.
+_TORN = re.compile(r"\..+\.\d+-[0-9a-f]{8}(\.\w+)?")
 
 
 def default_folder(pipeline: Pipeline, root: Path = Path("runs")) -> Path:
@@ -50,7 +52,8 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
 
 def check_alone(folder: Path, own: Set[str]) -> None:
     """Raises RunError where ``folder`` holds other things than ``own``."""
-    others = {path.name for path in folder.iterdir()} - own if folder.is_dir() else set()
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = {name for name in names - own if not _TORN.fullmatch(name)}
     if others:
         raise RunError(
             f"The folder '{folder}' holds other things, such as '{min(others, key=_hidden_last)}'.",

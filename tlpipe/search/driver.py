@@ -122,6 +122,7 @@ class Driver:
             self.trials.append(Trial(**asdict(proposal), bar=event["bar"]))
         elif kind == "wait":
             self._proposer.propose()
+            self._waits = True
         elif kind == "end":
             self._take(event)
 
@@ -203,14 +204,19 @@ class Driver:
         if trial.epochs is not None and trial.epochs < self.pipeline.stages["unfreeze"].epochs:
             listed.append(f"unfreeze.pause={trial.epochs}")
         # What ran out of memory goes on with the batches that it got along with.
-        return listed if trial.after is None else with_batch(listed, self._before(trial))
+        return (
+            listed if trial.after is None else with_batch(listed, self._before(trial).assignments)
+        )
 
-    def _before(self, trial: Trial) -> list[str]:
-        return self.trials[trial.after].assignments
+    def _before(self, trial: Trial) -> Trial:
+        """The trial that this one goes on from; a twin has no folder of its own."""
+        before = self.trials[trial.after]
+        twin = self._twin(before)
+        return before if twin is None or twin.number > before.number else twin
 
     def spec(self, trial: Trial) -> Spec:
         """The trial as its process needs it."""
-        after = None if trial.after is None else str(self.trial_folder(self.trials[trial.after]))
+        after = None if trial.after is None else str(self.trial_folder(self._before(trial)))
         return Spec(
             folder=str(self.trial_folder(trial)),
             pipeline=self.raw,

@@ -116,6 +116,16 @@ class _Hyperband(_InMemory, keras_tuner.oracles.HyperbandOracle):
                 first.remove(entry)
         return super().populate_space(trial_id)
 
+    def _random_values(self):
+        values = super()._random_values()
+        if values is None:
+            # The space has fewer values than the round has places, and keras-tuner would end the
+            # search with every trial paused. A repetition costs nothing: the driver knows twins.
+            tried, self._tried_so_far = self._tried_so_far, set()
+            values = super()._random_values()
+            self._tried_so_far = tried
+        return values
+
     def _failed(self, trial_id: str) -> bool:
         return trial_id in self.trials and self.trials[trial_id].status == "FAILED"
 

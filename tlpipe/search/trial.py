@@ -182,7 +182,9 @@ def _end_with_parent() -> None:
     """Ends this process when the driver's end of the pipe closes: it was killed, say."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Read without Python's buffer, whose lock would abort this process at its own end.
+        while os.read(0, 1):
+            pass
         os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -77,7 +77,8 @@ def open_source(
         return Pictures(replace(sampler, prepared=prepared), batch_size), settings.views
     pictures = Pictures(sampler, batch_size)
     facts = read_json(run.path(BACKBONE))
-    for wanted in dict.fromkeys((tuple(later), tuple(later[:1]), ())):
+    choices = dict.fromkeys((tuple(later), tuple(later[:1]), ()))
+    for wanted in [()] if settings.cache == "off" else choices:
         tensors = [cut.prefix.output, *wanted]
         prefix = keras.Model(cut.prefix.input, tensors)
         decided = cache.plan(
@@ -99,7 +100,7 @@ def open_source(
                 "split": manifest.digest,
             },
         )
-        if decided.stores or settings.cache == "off":
+        if decided.stores:
             break
     run.say(f"  {decided.sentence}")
     source = Activations(
@@ -215,9 +216,12 @@ def retry_with_less_memory(
     """Calls ``work`` and, when memory runs out, again with half the batch size, down to 1.
 
     What was begun with smaller batches goes on with them: its schedule has more steps an epoch.
+    What was begun with larger ones, by the trial that a search's trial goes on from, begins anew.
     """
     begun = checkpoint.batch_size(checkpoint_file(run, stage))
-    if begun is not None and begun < settings.batch_size:
+    if begun is not None and begun > settings.batch_size:
+        checkpoint_file(run, stage).unlink()
+    elif begun is not None and begun < settings.batch_size:
         settings = settings.model_copy(update={"batch_size": begun})
         run.say(f"  going on with batch size {begun}, as memory ran out before", style="yellow")
     while True:

@@ -15,6 +15,7 @@ from tlpipe.data.manifest import Manifest
 from tlpipe.data.pixels import RGB, Pixels
 from tlpipe.data.prepared import Prepared
 from tlpipe.training.cache_folder import alone, make_room, room_on_disk, root
+from tlpipe.training.device import gpus
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, touch
 
@@ -157,6 +158,8 @@ def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
         "version": VERSION,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
+        # Its products may be rounded otherwise than a processor's.
+        "gpu": bool(gpus()),
         "weights": fingerprint(path.weights),
         "layers": [(type(layer).__name__, _settings(layer)) for layer in path.layers],
         "shape": list(tensor.shape[1:]),
