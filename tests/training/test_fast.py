@@ -151,3 +151,18 @@ def test_the_quick_gradient_is_the_gradient(side, size):
     for plain, quick in zip(change(lambda model: model), change(fast), strict=True):
         assert np.abs(plain).max() > 1e-4
         np.testing.assert_allclose(quick, plain, rtol=1e-3, atol=1e-6)
+
+
+def test_what_trains_is_read_anew_behind_a_frozen_norm_too():
+    x = keras.Input((8, 8, 3))
+    frozen_part = keras.layers.Conv2D(4, 3, trainable=False)(x)
+    trained = keras.layers.Conv2D(4, 3)
+    y = keras.layers.BatchNormalization(trainable=False)(trained(frozen_part))
+    model = spread(keras.Model(x, y))
+    quick = fast(model)
+    values = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    before = quick.predict_on_batch(values)
+    trained.kernel.assign(trained.kernel * 2)
+    after = quick.predict_on_batch(values)
+    assert np.abs(after - before).max() > 0.1
+    np.testing.assert_allclose(after, model.predict_on_batch(values), rtol=1e-4, atol=1e-5)
