@@ -11,6 +11,8 @@ from tlpipe.backbones.registry import Spec
 from tlpipe.errors import BackboneError, nearest
 
 TORCH_SUFFIXES = torchvision_weights.SUFFIXES
+# What --weights may say instead of a file.
+CHOICES = ("auto", "bundled", "imagenet", "none")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _file(spec: Spec, weights: str | Path) -> Weights:
     if not path.name.endswith(fits):
         raise BackboneError(
             f"'{weights}' is no kind of weights for '{spec.name}'.",
-            todo=f"{nearest(str(weights), ['auto', 'bundled', 'imagenet', 'none'])} "
+            todo=f"{nearest(str(weights), CHOICES)} "
             f"or give a file that ends in one of: {', '.join(fits)}",
         )
     if not path.is_file():

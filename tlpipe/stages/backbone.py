@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 from tlpipe.backbones.blocks import boundary, find_blocks
-from tlpipe.backbones.build import build, input_size, resolve
+from tlpipe.backbones.build import input_size, resolve
 from tlpipe.backbones.hub import weights_file
 from tlpipe.backbones.weights import choose_weights
 from tlpipe.pipeline.atomic import write_json
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
-from tlpipe.stages.inputs import BACKBONE, pixels_of
+from tlpipe.stages.inputs import BACKBONE, backbone_of
 from tlpipe.training.device import describe_device
 from tlpipe.training.device import resolve as resolve_precision
 from tlpipe.words import counted
@@ -41,19 +41,15 @@ class BackboneStage(Stage):
         """An unknown name, weights that can't be had or don't fit, blocks that don't exist."""
         settings = self.settings
         spec = resolve(settings.name)
-        input_size(spec, settings.resolution)
+        size = input_size(spec, settings.resolution)
         chosen = choose_weights(spec, settings.weights, settings.resolution)
         step_three = run.pipeline.stages.get("unfreeze")
         names_blocks = step_three is not None and step_three.blocks not in ("none", "all")
         if chosen.random and not names_blocks:
             return
         # Only loading shows whether weights can be fetched, and fit.
-        model = build(
-            settings.name,
-            weights=settings.weights,
-            size=settings.resolution,
-            channels=pixels_of(run).channels,
-        ).model
+        policy = resolve_precision(settings.precision).policy
+        model = backbone_of(run, spec.name, size, policy).model
         if names_blocks:
             boundary(model, step_three.blocks)
 
@@ -61,14 +57,9 @@ class BackboneStage(Stage):
         """Builds the network once and writes down what it is."""
         settings = self.settings
         precision = resolve_precision(settings.precision)
-        backbone = build(
-            settings.name,
-            weights=settings.weights,
-            size=settings.resolution,
-            seed=run.seed,
-            dtype_policy=precision.policy,
-            channels=pixels_of(run).channels,
-        )
+        spec = resolve(settings.name)
+        size = input_size(spec, settings.resolution)
+        backbone = backbone_of(run, spec.name, size, precision.policy)
         blocks = find_blocks(backbone.model)
         write_json(
             run.path(BACKBONE),

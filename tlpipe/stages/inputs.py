@@ -7,7 +7,10 @@ from pathlib import Path
 
 import keras
 
+from tlpipe.backbones import registry
 from tlpipe.backbones.build import Backbone, build
+from tlpipe.backbones.reuse import build_or_reuse
+from tlpipe.backbones.weights import CHOICES
 from tlpipe.config.settings import Scan
 from tlpipe.data.augment import load as load_augmentation
 from tlpipe.data.folder import Listing
@@ -84,15 +87,25 @@ def check_target(run: Run, step: str) -> None:
 
 
 def open_backbone(run: Run, *, policy: str | None = None) -> Backbone:
-    """The backbone as the backbone stage resolved it; ``policy`` overrides the precision."""
+    """The backbone as the backbone stage resolved it; ``policy`` overrides the precision.
+
+    What was opened before is no longer of use: it may be the same.
+    """
     facts = read_json(run.path(BACKBONE))
+    return backbone_of(run, facts["name"], facts["size"], policy or facts["policy"])
+
+
+def backbone_of(run: Run, name: str, size: int | None, policy: str) -> Backbone:
+    """The backbone that the run's settings name. Raises BackboneError as ``build`` does."""
     settings = run.pipeline.stages["backbone"]
-    return build(
-        facts["name"],
+    named = name in registry.names() and settings.weights in CHOICES
+    make = build_or_reuse if named and settings.devices == 1 else build
+    return make(
+        name,
         weights=settings.weights,
-        size=facts["size"],
+        size=size,
         seed=run.seed,
-        dtype_policy=policy or facts["policy"],
+        dtype_policy=policy,
         channels=pixels_of(run).channels,
     )
 
