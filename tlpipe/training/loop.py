@@ -101,6 +101,10 @@ def train(
     """
     suffix, optimizer = task.suffix, task.suffix.optimizer
     optimizer.build(suffix.trainable_variables)
+    if keras.backend.backend() == "tensorflow" and not task.devices.names:
+        from tlpipe.training.any_batch import trace_once
+
+        trace_once(suffix)
     progress = checkpoint.restore(file, suffix, optimizer)
     if progress.epoch:
         say(f"  resuming after epoch {progress.epoch}")
