@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 from sklearn import metrics as sk
 
 from tlpipe.errors import DataError, TrainingError
@@ -94,7 +95,7 @@ def macro_f1(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
-    """Area under the ROC curve.
+    """Area under the ROC curve, from the ranks (Mann and Whitney 1947), ties counting half.
 
     Two classes: of the last class, the positive one. More: macro one-vs-rest over the classes that
     are present among the labels. None when fewer than two classes are present.
@@ -103,8 +104,12 @@ def auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
     present = np.unique(labels)
     if len(present) < 2:
         return None
-    ranked = [1] if probabilities.shape[1] == 2 else present
-    return float(np.mean([sk.roc_auc_score(labels == c, probabilities[:, c]) for c in ranked]))
+    ranked = np.array([1]) if probabilities.shape[1] == 2 else present
+    positive = labels[:, None] == ranked
+    ranks = rankdata(probabilities[:, ranked], axis=0).sum(axis=0, where=positive)
+    count = positive.sum(axis=0)
+    above = ranks - count * (count + 1) / 2
+    return float((above / (count * (len(labels) - count))).mean())
 
 
 def calibration(
