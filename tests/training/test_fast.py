@@ -38,6 +38,7 @@ def test_the_folded_network_computes_the_same(name, size):
     x = np.random.default_rng(1).integers(0, 256, (2, size, size, 3)).astype("uint8")
     expected, got = model.predict_on_batch(x), fast(model).predict_on_batch(x)
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
+    np.testing.assert_array_equal(fast(model, hold=True).predict_on_batch(x), got)
     for before, weight in zip(kept, model.weights, strict=True):
         np.testing.assert_array_equal(before, keras.ops.convert_to_numpy(weight))
 
@@ -153,13 +154,14 @@ def test_the_quick_gradient_is_the_gradient(side, size):
         np.testing.assert_allclose(quick, plain, rtol=1e-3, atol=1e-6)
 
 
-def test_what_trains_is_read_anew_behind_a_frozen_norm_too():
+@pytest.mark.parametrize("hold", [False, True])
+def test_what_trains_is_read_anew_behind_a_frozen_norm_too(hold):
     x = keras.Input((8, 8, 3))
     frozen_part = keras.layers.Conv2D(4, 3, trainable=False)(x)
     trained = keras.layers.Conv2D(4, 3)
     y = keras.layers.BatchNormalization(trainable=False)(trained(frozen_part))
     model = spread(keras.Model(x, y))
-    quick = fast(model)
+    quick = fast(model, hold=hold)
     values = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
     before = quick.predict_on_batch(values)
     trained.kernel.assign(trained.kernel * 2)

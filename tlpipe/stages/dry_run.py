@@ -138,8 +138,8 @@ def _try_steps(
     policy = read_json(run.path(BACKBONE))["policy"]
     source = Pictures(sampler, settings.batch_size)
     if parts.prefix is not None:
-        source = Activations(source, fast(parts.prefix), settings.batch_size)
-    suffix = fast(parts.suffix)
+        source = Activations(source, fast(parts.prefix, hold=True), settings.batch_size)
+    suffix = fast(parts.suffix, hold=True)
     suffix.compile(
         build_optimizer(settings, 10, scales={}, policy=policy),
         loss=target.loss(settings),

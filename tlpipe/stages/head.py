@@ -108,7 +108,7 @@ class HeadStage(Stage):
         random = np.random.default_rng(run.seed)
         rows = np.sort(random.permutation(manifest.indices("train"))[:PICTURES])
         pictures = Pictures(open_sampler(run, manifest), settings.batch_size)
-        prefix = fast(parts.prefix)
+        prefix = fast(parts.prefix, hold=True)
         source = Activations(pictures, prefix, settings.batch_size, devices=devices)
         maps = (values for values, _ in source.stream(rows, 0))
         features = local_features(maps, per_picture=PLACES, seed=run.seed)

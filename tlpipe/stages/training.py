@@ -105,7 +105,7 @@ def open_source(
     run.say(f"  {decided.sentence}")
     source = Activations(
         pictures,
-        fast(prefix),
+        fast(prefix, hold=True),
         batch_size,
         dtype=decided.dtype,
         stores=decided.stores,
@@ -171,7 +171,7 @@ def train_step(
     policy = read_json(run.path(BACKBONE))["policy"]
     rows = manifest.indices("train")
     steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
-    suffix = fast(cut.suffix)
+    suffix = fast(cut.suffix, hold=True)
     suffix.compile(
         optimizer=build_optimizer(settings, steps, scales=scales, policy=policy, devices=devices),
         loss=target.loss(settings),

@@ -27,17 +27,19 @@ class Convolution(keras.layers.Layer):
     With s = gamma / sqrt(variance + epsilon), the convolution with kernel w and bias b followed by
     its BatchNorm is the convolution with kernel w * s and bias (b - mean) * s + beta (Jacob et al.
     2018, section 3.2); equal but for rounding. The variables stay those of the two layers, so that
-    training this one trains them. Those that do not train may be read once for all, now.
+    training this one trains them.
 
     Args:
         convolution: Conv2D or DepthwiseConv2D, channels last.
         norm: a BatchNorm in inference mode, or None.
+        hold: see ``fast``.
     """
 
     def __init__(
         self,
         convolution: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
         norm: keras.layers.BatchNormalization | None,
+        hold: bool = False,
     ):
         super().__init__(name=convolution.name, dtype=convolution.dtype_policy, autocast=False)
         self.convolution, self.norm = convolution, norm
@@ -48,8 +50,9 @@ class Convolution(keras.layers.Layer):
             self.quick_gradient = with_quick_gradient
         elif products_pay(convolution):
             self.quick_gradient = with_products
-        self._affine = None if norm is None else _held(partial(_affine, norm))
-        self._weights = self._folded if convolution.trainable else _held(self._folded)
+        keep = _held if hold else _as_it_is
+        self._affine = None if norm is None else keep(partial(_affine, norm))
+        self._weights = self._folded if convolution.trainable else keep(self._folded)
         self.built = True
 
     def call(self, x):
@@ -95,14 +98,16 @@ class Convolution(keras.layers.Layer):
         )
 
 
-def fast(model: keras.Model) -> keras.Model:
+def fast(model: keras.Model, *, hold: bool = False) -> keras.Model:
     """``model`` with every BatchNorm that is not trainable folded, where a convolution takes it in.
 
     Halves the time of a forward pass on a CPU. The result shares its layers and variables with
-    ``model``, which is left as it is; but weights that are not trainable are those of now.
+    ``model``, which is left as it is.
 
     Args:
         model: a functional model, such as the prefix or the suffix of a cut.
+        hold: read what is not trainable now and for good, where that pays: a network that trains
+            for a while and is neither written to a file nor given other frozen weights.
     """
     norms = {
         convolution.name: step.operation
@@ -117,7 +122,7 @@ def fast(model: keras.Model) -> keras.Model:
         if type(operation) not in _CONVOLUTIONS:
             return operation
         norm = norms.get(operation.name)
-        return Convolution(operation, norm) if norm or shifts_pay(operation) else operation
+        return Convolution(operation, norm, hold) if norm or shifts_pay(operation) else operation
 
     def call(operation, *args, **kwargs):
         return args[0] if operation.name in folded else operation(*args, **kwargs)
@@ -129,12 +134,16 @@ def _held(compute: Callable[[], tuple]) -> Callable[[], tuple]:
     """``compute``, or what it gives now for good.
 
     TensorFlow spends most of the time in which it traces a network on folding. A GPU would have to
-    be handed what is held, and XLA takes it for constants to be compiled.
+    be handed what is held, and XLA takes it for constants to be compiled. ONNX has no place for it.
     """
     if keras.backend.backend() != "tensorflow" or gpus():
         return compute
     values = compute()
     return lambda: values
+
+
+def _as_it_is(compute: Callable[[], tuple]) -> Callable[[], tuple]:
+    return compute
 
 
 def _affine(norm: keras.layers.BatchNormalization):
