@@ -38,7 +38,8 @@ def test_the_folded_network_computes_the_same(name, size):
     x = np.random.default_rng(1).integers(0, 256, (2, size, size, 3)).astype("uint8")
     expected, got = model.predict_on_batch(x), fast(model).predict_on_batch(x)
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
-    np.testing.assert_array_equal(fast(model, hold=True).predict_on_batch(x), got)
+    held = fast(model, hold=True).predict_on_batch(x)
+    assert np.abs(held - expected).max() <= 1e-4 * np.abs(expected).max()
     for before, weight in zip(kept, model.weights, strict=True):
         np.testing.assert_array_equal(before, keras.ops.convert_to_numpy(weight))
 
