@@ -194,7 +194,7 @@ def main() -> None:
     name = f"time_to_accuracy_{arguments.data}"
     rows = {"tlpipe": [], "again": [], "guide": []}
     if arguments.add:
-        rows = json.loads((common.HERE / "results" / f"{name}.json").read_text())["rows"]
+        rows |= json.loads((common.HERE / "results" / f"{name}.json").read_text())["rows"]
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for who in rows:
             row = common.in_a_process(
