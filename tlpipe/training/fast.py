@@ -11,6 +11,7 @@ from keras import ops
 from tlpipe.backbones.foldable import foldable
 from tlpipe.training.depthwise import (
     gradient_pays,
+    half_is_slow,
     shifts_pay,
     sum_of_shifts,
     with_quick_gradient,
@@ -41,7 +42,8 @@ class Convolution(keras.layers.Layer):
         norm: keras.layers.BatchNormalization | None,
         hold: bool = False,
     ):
-        super().__init__(name=convolution.name, dtype=convolution.dtype_policy, autocast=False)
+        policy = "float32" if half_is_slow(convolution) else convolution.dtype_policy
+        super().__init__(name=convolution.name, dtype=policy, autocast=False)
         self.convolution, self.norm = convolution, norm
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
         self.shifted = self.depthwise and shifts_pay(convolution)
