@@ -29,3 +29,20 @@ def test_cores_are_those_of_the_containers_quota(tmp_path, monkeypatch, files, c
 def test_the_last_cache_is_a_size_or_unknown():
     size = machine.last_cache()
     assert size is None or 1 << 15 <= size <= 1 << 32
+
+
+@pytest.mark.parametrize(
+    ("text", "amx"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\nbugs\t\t:\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16\nbugs\t\t: amx_bf16\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", False),
+        (None, False),
+    ],
+)
+def test_amx_is_one_of_the_flags(tmp_path, monkeypatch, text, amx):
+    file = tmp_path / "cpuinfo"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(machine, "_PROCESSOR", file)
+    assert machine.has_amx() == amx

@@ -206,9 +206,25 @@ def test_precision_follows_the_gpu(monkeypatch, capability, policy):
     assert device.resolve("auto").policy == policy
 
 
-def test_precision_on_a_cpu_and_as_asked(monkeypatch):
+@pytest.mark.parametrize(
+    ("amx", "backend", "policy"),
+    [
+        (True, "tensorflow", "mixed_bfloat16"),
+        (False, "tensorflow", "float32"),
+        # XLA computes bfloat16 on a CPU by way of float32.
+        (True, "jax", "float32"),
+    ],
+)
+def test_precision_follows_the_processor(monkeypatch, amx, backend, policy):
     monkeypatch.setattr(device, "gpus", list)
-    assert device.resolve("auto").policy == "float32"
+    monkeypatch.setattr(device, "has_amx", lambda: amx)
+    monkeypatch.setattr(device.keras.backend, "backend", lambda: backend)
+    assert device.resolve("auto").policy == policy
+
+
+def test_precision_as_asked(monkeypatch):
+    monkeypatch.setattr(device, "gpus", list)
+    assert device.resolve("float32").policy == "float32"
     assert device.resolve("bfloat16").policy == "mixed_bfloat16"
     with pytest.raises(ConfigError, match="float16 needs a GPU"):
         device.resolve("float16")

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
+_PROCESSOR = Path("/proc/cpuinfo")
 
 
 def usable_cores() -> int:
@@ -47,3 +48,11 @@ def last_cache() -> int | None:
         if match := re.fullmatch(r"(\d+)K", size.read_text().strip()):
             sizes.append(int(match[1]) << 10)
     return max(sizes, default=None)
+
+
+def has_amx() -> bool:
+    """Whether the processor has units for products of bfloat16 matrices, as Intel's since 2023."""
+    # Elsewhere than under Linux there is no such file, and no such processor that we know of.
+    text = _PROCESSOR.read_text() if _PROCESSOR.is_file() else ""
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    return flags is not None and "amx_bf16" in flags[1].split()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import keras
 
+from tlpipe.data.machine import has_amx
 from tlpipe.errors import ConfigError
 
 
@@ -50,8 +51,9 @@ def describe_device() -> str:
 def resolve(requested: str) -> Precision:
     """The dtype policy for ``auto``, ``float32``, ``bfloat16`` or ``float16``.
 
-    ``auto`` is float32 on a CPU, bfloat16 on a GPU of compute capability 8.0 or more, and float16
-    with loss scaling on one of 7.0 or more (Micikevicius et al. 2018).
+    ``auto`` is bfloat16 on a GPU of compute capability 8.0 or more, and float16 with loss scaling
+    on one of 7.0 or more (Micikevicius et al. 2018). On a CPU it is float32, but under TensorFlow
+    bfloat16 where the processor has AMX: see ``benchmarks/precision.py``.
 
     Raises:
         ConfigError: an unknown precision, or float16 without a GPU.
@@ -74,6 +76,8 @@ def resolve(requested: str) -> Precision:
             f"Unknown precision '{requested}'.", todo="choose auto, float32, bfloat16 or float16"
         )
     if not gpus():
+        if keras.backend.backend() == "tensorflow" and has_amx():
+            return Precision("mixed_bfloat16", "no GPU, but a processor with AMX")
         return Precision("float32", "no GPU")
     capability = compute_capability()
     if capability is not None and capability >= 8.0:
