@@ -9,7 +9,7 @@ import pytest
 from tlpipe.backbones.blocks import boundary
 from tlpipe.backbones.build import build
 from tlpipe.config.settings import Head
-from tlpipe.training.fast import fast
+from tlpipe.training.fast import Convolution, fast
 from tlpipe.training.network import add_head, cut
 
 
@@ -74,6 +74,21 @@ def test_a_training_step_is_the_same_and_moves_the_same_variables(policy):
     close = 1e-3 if policy == "float32" else 0.1
     for a, b in zip(plain, folded, strict=True):
         assert np.linalg.norm(a - b) <= close * np.linalg.norm(a) + 1e-8
+
+
+def test_in_half_precision_strided_depthwise_convolutions_train_in_float32_and_no_others():
+    model = build("efficientnet_lite0", weights="none", size=64, dtype_policy="mixed_bfloat16")
+    parts = cut(model.model, boundary(model.model, 3).tensor)
+
+    def full(part):
+        return [
+            layer.name
+            for layer in fast(part).layers
+            if isinstance(layer, Convolution) and layer.compute_dtype == "float32"
+        ]
+
+    assert full(parts.prefix) == []
+    assert full(parts.suffix) == ["block6a_dwconv"]
 
 
 def test_every_norm_of_lite0_is_folded_and_those_of_densenet_that_stand_alone_are_not():

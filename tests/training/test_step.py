@@ -207,15 +207,17 @@ def test_precision_follows_the_gpu(monkeypatch, capability, policy):
 
 
 @pytest.mark.parametrize(
-    ("amx", "backend", "policy"),
+    ("amx", "backend", "one_dnn", "policy"),
     [
-        (True, "tensorflow", "mixed_bfloat16"),
-        (False, "tensorflow", "float32"),
-        # XLA computes bfloat16 on a CPU by way of float32.
-        (True, "jax", "float32"),
+        (True, "tensorflow", "1", "mixed_bfloat16"),
+        (True, "tensorflow", "0", "float32"),
+        (False, "tensorflow", "1", "float32"),
+        # It has not been measured there.
+        (True, "jax", "1", "float32"),
     ],
 )
-def test_precision_follows_the_processor(monkeypatch, amx, backend, policy):
+def test_precision_follows_the_processor(monkeypatch, amx, backend, one_dnn, policy):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", one_dnn)
     monkeypatch.setattr(device, "gpus", list)
     monkeypatch.setattr(device, "has_amx", lambda: amx)
     monkeypatch.setattr(device.keras.backend, "backend", lambda: backend)

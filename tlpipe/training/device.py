@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ def describe_device() -> str:
     return f"GPU {', '.join(found)}" if found else "CPU"
 
 
+def _has_quick_bfloat16() -> bool:
+    # Without oneDNN, which a person may have switched off, TensorFlow makes no use of AMX.
+    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    return keras.backend.backend() == "tensorflow" and one_dnn and has_amx()
+
+
 def resolve(requested: str) -> Precision:
     """The dtype policy for ``auto``, ``float32``, ``bfloat16`` or ``float16``.
 
@@ -76,7 +83,7 @@ def resolve(requested: str) -> Precision:
             f"Unknown precision '{requested}'.", todo="choose auto, float32, bfloat16 or float16"
         )
     if not gpus():
-        if keras.backend.backend() == "tensorflow" and has_amx():
+        if _has_quick_bfloat16():
             return Precision("mixed_bfloat16", "no GPU, but a processor with AMX")
         return Precision("float32", "no GPU")
     capability = compute_capability()
