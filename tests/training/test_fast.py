@@ -88,7 +88,7 @@ def test_in_half_precision_strided_depthwise_convolutions_train_in_float32_and_n
         ]
 
     assert full(parts.prefix) == []
-    assert full(parts.suffix) == ["block6a_dwconv"]
+    assert full(parts.suffix) == ["block6a_depthwise_conv"]
 
 
 def test_every_norm_of_lite0_is_folded_and_those_of_densenet_that_stand_alone_are_not():
