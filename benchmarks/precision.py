@@ -1,6 +1,6 @@
 """Does bfloat16 pay on this processor?
 
-    python benchmarks/precision.py                        # five minutes
+    python benchmarks/precision.py                        # ten minutes
     python benchmarks/precision.py --networks resnet50
 
 For each network, as step three trains it with three blocks unfrozen: the frozen part's forward pass
@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import common
 
 NETWORKS = [
-    "efficientnet_lite0", "efficientnetb0", "efficientnetv2b0", "mobilenetv2", "mobilenetv3_large",
-    "resnet50", "resnet50v2", "densenet121", "vgg16", "xception", "googlenet", "shufflenet_v2",
+    "efficientnet_lite0", "resnet50", "mobilenetv2", "vgg16", "mobilenetv3_large", "densenet121",
+    "efficientnetb0", "efficientnetv2b0", "resnet50v2", "xception", "googlenet", "shufflenet_v2",
 ]  # fmt: skip
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 BATCH, BLOCKS, TURNS = 16, 3, 5
@@ -98,15 +98,15 @@ def main() -> None:
         return
     from tlpipe.data.machine import has_amx
 
-    turns = {}
+    turns, rows = {}, {}
     for name in arguments.networks:
         turns[name] = common.in_a_process(Path(__file__), "--one", name)
         turns[name].pop("process_seconds")
-        print(name, compare(turns[name]), flush=True)
-    rows = {name: compare(taken) for name, taken in turns.items()}
-    print(common.table(rows))
-    result = {"amx": has_amx(), "batch": BATCH, "blocks": BLOCKS, "rows": rows, "turns": turns}
-    print(common.save("precision", result))
+        rows[name] = compare(turns[name])
+        print(name, rows[name], flush=True)
+        result = {"amx": has_amx(), "batch": BATCH, "blocks": BLOCKS, "rows": rows, "turns": turns}
+        path = common.save("precision", result)
+    print(common.table(rows), path, sep="\n")
 
 
 if __name__ == "__main__":
