@@ -76,9 +76,10 @@ def test_a_training_step_is_the_same_and_moves_the_same_variables(policy):
         assert np.linalg.norm(a - b) <= close * np.linalg.norm(a) + 1e-8
 
 
-def test_in_half_precision_strided_depthwise_convolutions_train_in_float32_and_no_others():
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_in_half_precision_strided_depthwise_convolutions_train_in_float32(batch_norm):
     model = build("efficientnet_lite0", weights="none", size=64, dtype_policy="mixed_bfloat16")
-    parts = cut(model.model, boundary(model.model, 3).tensor)
+    parts = cut(model.model, boundary(model.model, 3).tensor, batch_norm=batch_norm)
 
     def full(part):
         return [

@@ -38,7 +38,7 @@ def half_is_slow(layer: keras.layers.Layer) -> bool:
         and not gpus()
         and isinstance(layer, keras.layers.DepthwiseConv2D)
         and layer.trainable
-        and not gradient_pays(layer)
+        and layer.compute_dtype != "float32"
     )
 
 

@@ -42,7 +42,8 @@ class Convolution(keras.layers.Layer):
         norm: keras.layers.BatchNormalization | None,
         hold: bool = False,
     ):
-        policy = "float32" if half_is_slow(convolution) else convolution.dtype_policy
+        slow = half_is_slow(convolution) and not gradient_pays(convolution)
+        policy = "float32" if slow else convolution.dtype_policy
         super().__init__(name=convolution.name, dtype=policy, autocast=False)
         self.convolution, self.norm = convolution, norm
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
@@ -124,7 +125,8 @@ def fast(model: keras.Model, *, hold: bool = False) -> keras.Model:
         if type(operation) not in _CONVOLUTIONS:
             return operation
         norm = norms.get(operation.name)
-        return Convolution(operation, norm, hold) if norm or shifts_pay(operation) else operation
+        pays = norm or shifts_pay(operation) or half_is_slow(operation)
+        return Convolution(operation, norm, hold) if pays else operation
 
     def call(operation, *args, **kwargs):
         return args[0] if operation.name in folded else operation(*args, **kwargs)
