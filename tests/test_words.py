@@ -7,7 +7,7 @@ import pytest
 
 import tlpipe
 from tlpipe import errors
-from tlpipe.words import counted, were
+from tlpipe.words import counted, listed, shown, were
 
 ROOMS = ("artifact", "check", "cli", "data", "export", "pipeline", "stages", "targets")
 
@@ -18,6 +18,14 @@ def test_one_is_no_plural():
     assert counted(2, "group of copies", "groups of copies") == "2 groups of copies"
     assert counted(1, "group of copies", "groups of copies") == "1 group of copies"
     assert (were(1), were(2)) == ("was", "were")
+
+
+def test_lists_and_names():
+    assert listed(["blur"]) == "blur"
+    assert listed(["blur", "noise", "rotation"]) == "blur, noise and rotation"
+    assert shown("a b.jpg") == "a b.jpg"
+    assert shown("caf\udce9.jpg") == "caf\\udce9.jpg"
+    assert shown("cat\r/1.jpg") == "cat\\r/1.jpg"
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from tests.backbones.lite_pictures import photographs
+from tlpipe.artifact.model_file import own_layers
 from tlpipe.backbones.blocks import find_blocks
-from tlpipe.backbones.classic import googlenet
 from tlpipe.backbones.classic.convolution import GroupedConv2D
 from tlpipe.backbones.classic.layers import ChannelShuffle, LocalResponseNormalization
 from tlpipe.backbones.classic.lenet5 import CodeDistance
@@ -122,10 +122,14 @@ def test_prefix_and_suffix_make_the_whole_at_every_block(network):
 
 
 def test_saved_and_loaded_it_is_the_same(network, tmp_path):
-    _, model, x = network
+    name, model, x = network
     model.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
     np.testing.assert_array_equal(run(loaded, x), run(model, x))
+    kinds = {type(layer) for layer in model.layers}
+    own = {kind.__name__ for kind in kinds if kind.__module__.startswith("tlpipe.")}
+    functions = {"scaled_tanh"} if name == "lenet5" else set()
+    assert set(own_layers(tmp_path / "network.keras")) == own | functions
 
 
 # The last to use the fixture: it trains the shared layers.
@@ -269,25 +273,6 @@ def test_a_code_is_nearest_to_itself():
     other = CodeDistance(5, seed=2)
     other.build((None, 84))
     assert not np.array_equal(codes, ops.convert_to_numpy(other.codes))
-
-
-def test_googlenets_side_classifiers():
-    image = keras.Input((224, 224, 3))
-    whole = keras.Model(image, googlenet.network(image, 1000, auxiliary=True))
-    assert [output.shape for output in whole.outputs] == [(None, 1000)] * 3
-    assert trainable(whole) == 13_378_280
-    # Those of the paper: behind 4a and behind 4d, 4x4 positions each.
-    for module, channels in (("4a", 512), ("4d", 528)):
-        pool = whole.get_layer(f"aux_{module}_pool")
-        assert pool.input is whole.get_layer(f"inception_{module}_concat").output
-        assert pool.output.shape == (None, 4, 4, channels)
-
-
-def test_googlenets_side_classifiers_refuse_small_pictures():
-    image = keras.Input((64, 64, 3))
-    with pytest.raises(BackboneError, match="at least 65 px"):
-        googlenet.network(image, 3, auxiliary=True)
-    assert googlenet.network(image, 3).shape == (None, 3)
 
 
 def test_alphago_has_a_bias_and_a_class_for_each_point():

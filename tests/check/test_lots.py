@@ -1,6 +1,7 @@
 """Lots: what a split has to deal out of each class."""
 
 from tlpipe.check.lots import independent
+from tlpipe.data.duplicates import DuplicateGroup
 from tlpipe.data.scan import Picture
 
 
@@ -26,4 +27,5 @@ def test_what_belongs_with_given_pictures_is_not_dealt_out():
         picture("a copy", "dog", "train"),
         picture("alone", "dog"),
     ]
-    assert independent(pictures, [("given", "a copy")]) == {"cat": 1, "dog": 1}
+    copies = [DuplicateGroup(("given", "a copy"), "near")]
+    assert independent(pictures, copies) == {"cat": 1, "dog": 1}

@@ -21,6 +21,7 @@ from tlpipe.artifact.model_file import read_metadata
 from tlpipe.artifact.prediction_file import Tally, header, write_rows
 from tlpipe.errors import RunError
 from tlpipe.pipeline.atomic import read_json, write_json, writing
+from tlpipe.pipeline.digest import file_sha256
 from tlpipe.pipeline.shard import Shard
 
 VERSION = 1
@@ -182,7 +183,7 @@ def _common_facts(job: Job, files: Sequence[Path]) -> dict:
     }
     return {
         "version": VERSION,
-        "model": _digest(model_path(job.run)),
+        "model": file_sha256(model_path(job.run)),
         "list": _hash_lines(os.fsencode(file) for file in files),
         "options": options,
     }
@@ -207,7 +208,7 @@ def _why_not(target: Path, facts: dict) -> str:
             return why
     if not target.exists():
         return "missing"
-    return "" if _digest(target) == record["sha256"] else "its file was changed since"
+    return "" if file_sha256(target) == record["sha256"] else "its file was changed since"
 
 
 def _incomplete(job: Job, of: int, faults: dict[Shard, str]) -> RunError:
@@ -240,8 +241,3 @@ def _hash_lines(lines: Iterable[bytes]) -> str:
     for line in lines:
         digest.update(line + b"\0")
     return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -53,15 +53,11 @@ class Document(_Closed):
 
 def document(head: Head, verdict: Verdict, sections: Sequence[Section]) -> Document:
     """The report of these sections."""
-    chapters = [
-        Chapter(
-            name=s.name,
-            title=s.title,
-            level=s.level,
-            findings=s.findings,
-            facts=s.facts,
-            tables=s.tables,
-        )
-        for s in sections
-    ]
-    return Document(schema_version=SCHEMA, head=head, verdict=verdict, sections=tuple(chapters))
+    told = chapters(sections)
+    return Document(schema_version=SCHEMA, head=head, verdict=verdict, sections=told)
+
+
+def chapters(sections: Sequence[Section]) -> tuple[Chapter, ...]:
+    """Sections without what is only for the eye."""
+    wanted = Chapter.model_fields
+    return tuple(Chapter(**{name: getattr(s, name) for name in wanted}) for s in sections)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -152,10 +151,8 @@ def contact_sheet(images: np.ndarray, path: str | Path, columns: int = 8) -> Pat
     for i, image in enumerate(images):
         top, left = i // columns * (h + 2), i % columns * (w + 2)
         sheet[top : top + h, left : left + w] = image
-    buffer = BytesIO()
-    Image.fromarray(sheet).save(buffer, format="PNG")
     with writing(Path(path)) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        Image.fromarray(sheet).save(temporary, format="PNG")
     return Path(path)
 
 

@@ -16,11 +16,12 @@ from tlpipe.backbones.application import application
 from tlpipe.backbones.channels import adapt_channels
 from tlpipe.backbones.classic import table
 from tlpipe.backbones.efficientnet_lite import efficientnet_lite
-from tlpipe.backbones.lite_weights import file_sha256, load_torch_weights
+from tlpipe.backbones.lite_weights import load_torch_weights
 from tlpipe.backbones.preprocess import preprocess
 from tlpipe.backbones.registry import Spec
 from tlpipe.backbones.weights import Weights, choose_weights
 from tlpipe.errors import BackboneError, nearest
+from tlpipe.pipeline.digest import file_sha256
 
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 

@@ -57,9 +57,8 @@ def describe(name: str) -> dict[str, Any]:
     """One backbone (a ``.keras`` file or ``hub:PRESET`` too), at its own size, random weights.
 
     Returns:
-        the columns of ``rows`` and: minimum_size, preprocessing, parameters, features (shape of
-        the last feature map), blocks (from input to output: name, output_shape, layers (how
-        many), parameters).
+        the columns of ``rows``, but blocks is a list, from input to output (name, output_shape,
+        parameters), and features, the shape of the last feature map.
 
     Raises:
         BackboneError: there is none of that name.
@@ -68,18 +67,14 @@ def describe(name: str) -> dict[str, Any]:
     model = build(spec.name, weights="none").model
     return {
         "name": spec.name,
-        "family": spec.family,
         "size": spec.default_size,
         "weights": weights_at_hand(spec),
-        "minimum_size": spec.minimum_size,
-        "preprocessing": spec.preprocessing,
         "parameters": model.count_params(),
         "features": tuple(model.output.shape[1:]),
         "blocks": [
             {
                 "name": block.name,
                 "output_shape": block.output_shape,
-                "layers": len(block.layers),
                 "parameters": block.parameters,
             }
             for block in find_blocks(model)

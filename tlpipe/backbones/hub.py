@@ -10,7 +10,7 @@ import keras
 
 from tlpipe.backbones import own_file
 from tlpipe.backbones.registry import Spec
-from tlpipe.errors import BackboneError
+from tlpipe.errors import BackboneError, one_line
 
 PREFIX = "hub:"
 
@@ -84,10 +84,9 @@ def _open(name: str, weights: bool) -> _Preset:
     try:
         model = keras_hub.models.Backbone.from_preset(preset, load_weights=weights)
     except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
         raise BackboneError(
             f"The KerasHub preset '{preset}' can't be had.",
-            cause=text[:400],
+            cause=one_line(error, 400),
             todo="give the name of a preset of an image backbone, or the folder of one that was"
             " saved with save_to_preset(FOLDER)",
         ) from error

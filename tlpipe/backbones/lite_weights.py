@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tlpipe.backbones.registry import Bundle
 from tlpipe.backbones.torch_file import read_state_dict
 from tlpipe.backbones.torch_weights import Pair, batch_norm, put_in_place
 from tlpipe.errors import BackboneError
+from tlpipe.pipeline.digest import file_sha256
 
 
 def bundle_path(bundle: Bundle) -> Path | None:
@@ -50,12 +50,6 @@ def verified_bundle(bundle: Bundle) -> Path:
             todo=f"{pip} --force-reinstall --no-deps",
         )
     return path
-
-
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_torch_weights(model: keras.Model, variant: int, path: str | Path) -> None:

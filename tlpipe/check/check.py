@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tlpipe import __version__
 from tlpipe.audit import sheet
+from tlpipe.audit.document import chapters
 from tlpipe.audit.finding import Section
 from tlpipe.audit.verdict import Verdict
 from tlpipe.check import (
@@ -18,7 +19,7 @@ from tlpipe.check import (
     properties,
     several,
 )
-from tlpipe.check.document import Document, chapters, verdict
+from tlpipe.check.document import Document, verdict
 from tlpipe.check.subject import Bar, Subject, gather
 from tlpipe.config.settings import Pipeline
 from tlpipe.config.source import name_of

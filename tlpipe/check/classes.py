@@ -22,7 +22,7 @@ def examine(subject: Subject) -> Section:
     names = subject.listing.class_names
     count = Counter((picture.label, picture.split) for picture in subject.pictures)
     total = {name: sum(count[name, part] for part in (*PARTS, None)) for name in names}
-    lots = independent(subject.pictures, [group.members for group in subject.duplicates])
+    lots = independent(subject.pictures, subject.duplicates)
     columns = [*subject.parts, *([None] if any(p.split is None for p in subject.pictures) else [])]
     findings = (
         *_one(names),

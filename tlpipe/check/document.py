@@ -59,9 +59,3 @@ def verdict(sections: Sequence[Section]) -> Verdict:
         counts=", ".join(f"{count[name]} {name}" for name in _SENTENCES if count[name]),
         findings=tuple(f for f in ranked(findings) if f.level in ("red", "amber"))[:_SHOWN],
     )
-
-
-def chapters(sections: Sequence[Section]) -> tuple[Chapter, ...]:
-    """Sections without what is only for the eye."""
-    wanted = Chapter.model_fields
-    return tuple(Chapter(**{name: getattr(s, name) for name in wanted}) for s in sections)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlpipe.check.duplicates import Same, same_pictures
-from tlpipe.check.lots import grouped
 from tlpipe.check.subject import Subject
 from tlpipe.config.source import is_table
+from tlpipe.data.groups import components, name_groups
 from tlpipe.data.scan import Picture
 from tlpipe.data.source import open_root
 from tlpipe.errors import DataError
@@ -77,7 +77,7 @@ def mend(subject: Subject, folder: Path) -> Mended:
     found = same_pictures(subject)
     causes = _causes(found)
     kept = [picture for picture in subject.pictures if picture.path not in causes]
-    near = [[picture.path for picture in same.pictures] for same in found]
+    group_of = name_groups(components(kept, subject.duplicates, {}), {})
     base = _base(subject, folder)
     labels = {file.path: file.label for file in subject.listing.files}
     left_out = [
@@ -89,10 +89,7 @@ def mend(subject: Subject, folder: Path) -> Mended:
     rows = [(base(path), label, cause) for path, label, cause in left_out]
     # First, so that a folder with a table in it is known to be ours.
     _write(folder / LEFT_OUT, ("path", "label", "cause"), rows)
-    rows = [
-        (base(p.path), p.label, p.split or "", p.group)
-        for p in grouped(kept, near, "duplicates of")
-    ]
+    rows = [(base(p.path), p.label, p.split or "", group_of[p.path]) for p in kept]
     _write(folder / LABELS, ("path", "label", "split", "group"), rows)
     return Mended(folder / LABELS, len(kept), len(left_out))
 

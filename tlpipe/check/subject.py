@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,10 +12,10 @@ import numpy as np
 from tlpipe.audit.finding import Gallery, Thumbnail
 from tlpipe.audit.thumbnails import SIDE, webp
 from tlpipe.check.look import look, read
-from tlpipe.check.lots import grouped
 from tlpipe.config.settings import Pipeline
 from tlpipe.data.duplicates import DuplicateGroup, find_duplicates
 from tlpipe.data.folder import BadFile, Listing
+from tlpipe.data.groups import components, name_groups, names_of_groups
 from tlpipe.data.pixels import Pixels
 from tlpipe.data.scan import PARTS, Picture, Progress, scan
 from tlpipe.data.source import list_data
@@ -161,22 +160,9 @@ def _pixels(settings: Pipeline) -> Pixels:
 
 def _grouped(pictures: list[Picture], expression: str | None) -> tuple[list[Picture], int]:
     """The pictures with the group that ``expression`` finds in their paths beside their own."""
-    if not expression or not pictures:
+    names = names_of_groups(pictures, expression, []) if pictures else {}
+    if not names:
         return pictures, 0
-    pattern = re.compile(expression)
-    named: dict[str, list[str]] = {}
-    for picture in pictures:
-        match = pattern.search(picture.path)
-        named.setdefault(match[1 if pattern.groups else 0] or "" if match else "", []).append(
-            picture.path
-        )
-    alone = len(named.pop("", []))
-    if not named:
-        raise ConfigError(
-            f"The group pattern {expression!r} matches no picture.",
-            cause=f"it is searched in paths like {pictures[0].path!r}",
-            todo="mend the pattern, or leave --group out",
-        )
-    name_of = {path: name for name, paths in named.items() for path in paths}
-    both = [replace(p, group=p.group or name_of.get(p.path, "")) for p in pictures]
-    return grouped(both, named.values()), alone
+    group_of = name_groups(components(pictures, [], names), names)
+    grouped = [replace(picture, group=group_of[picture.path]) for picture in pictures]
+    return grouped, len(pictures) - len(names)

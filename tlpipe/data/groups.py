@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tlpipe.data.duplicates import DuplicateGroup, UnionFind
+from tlpipe.data.duplicates import DuplicateGroup, connected
 from tlpipe.data.folder import natural_key
 from tlpipe.data.scan import Picture
 from tlpipe.errors import ConfigError
@@ -62,12 +62,11 @@ def components(
     for picture in pictures:
         if picture.group:
             together["given", picture.group].append(picture.path)
-    sets = UnionFind(len(pictures))
+    links = []
     for members in (*(group.members for group in duplicates), *together.values()):
         present = [index[path] for path in members if path in index]
-        for other in present[1:]:
-            sets.join(present[0], other)
-    return [[pictures[i] for i in found] for found in sets.sets()]
+        links += [(present[0], other) for other in present[1:]]
+    return [[pictures[i] for i in found] for found in connected(len(pictures), links)]
 
 
 def name_groups(found: list[list[Picture]], names: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import time
@@ -17,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tlpipe.config.settings import Pipeline
 from tlpipe.pipeline import interrupt
-from tlpipe.pipeline.atomic import read_json, write_json
+from tlpipe.pipeline.atomic import read_json, write_json, write_text
 from tlpipe.pipeline.lock import holding
 from tlpipe.terminal import print_plain
 
@@ -29,6 +28,17 @@ def finish_command(folder: Path) -> str:
     """The command that goes on with the run in ``folder``, whatever flags began it."""
     config, out = (shlex.quote(str(path)) for path in (folder / "config.yaml", folder))
     return f"tlpipe run {config} --out {out}"
+
+
+def keyed_folder(folder: Path, key: str) -> Path:
+    """The folder, emptied when what lies there was made under another key."""
+    marker = folder / "key"
+    if folder.exists() and (not marker.exists() or marker.read_text() != key):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not marker.exists():
+        write_text(marker, key)
+    return folder
 
 
 class Run:
@@ -50,16 +60,7 @@ class Run:
 
     def scratch(self, stage: str, key: str) -> Path:
         """The stage's own folder, emptied when what lies there was made under another key."""
-        folder = self.folder / "stages" / stage
-        marker = folder / "key"
-        if folder.exists() and (not marker.exists() or marker.read_text() != key):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not marker.exists():
-            write_marker = folder / ".key"
-            write_marker.write_text(key)
-            os.replace(write_marker, marker)
-        return folder
+        return keyed_folder(self.folder / "stages" / stage, key)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Finished stages: ``{name: {"key", "summary", "seconds"}}``."""

@@ -23,7 +23,8 @@ from tlpipe.config.audit import Audit
 from tlpipe.errors import ConfigError, RunError, nearest
 from tlpipe.explain.methods import DEFAULT, check_methods
 from tlpipe.pipeline.atomic import read_json, write_text
-from tlpipe.pipeline.run import Run, finish_command
+from tlpipe.pipeline.digest import file_sha256
+from tlpipe.pipeline.run import Run, finish_command, keyed_folder
 from tlpipe.stages.evaluate import METRICS
 from tlpipe.stages.evaluation import open_checked_manifest, open_finished
 from tlpipe.stages.given import digest, say_given
@@ -133,19 +134,10 @@ def open_subject(run: Run, settings: Audit, methods: tuple[str, ...]) -> Subject
 
 def _work_folder(run: Run, settings: Audit, methods: tuple[str, ...]) -> Path:
     """The report's own folder, emptied when what lies there was made from something else."""
-    with run.path(MODEL).open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
-    manifest = hashlib.sha256(run.path(MANIFEST).read_bytes()).hexdigest()
-    about = [_VERSION, __version__, model, manifest, settings.model_dump(mode="json"), methods]
+    made_from = map(file_sha256, (run.path(MODEL), run.path(MANIFEST)))
+    about = [_VERSION, __version__, *made_from, settings.model_dump(mode="json"), methods]
     about += [digest(Path(path)) for path in (settings.objects, settings.table) if path]
-    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    folder = run.path(WORK)
-    marker = folder / "key"
-    if folder.exists() and (not marker.exists() or marker.read_text() != key):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(marker, key)
-    return folder
+    return keyed_folder(run.path(WORK), hashlib.sha256(json.dumps(about).encode()).hexdigest())
 
 
 def _examine(subject: Subject, name: str, chosen: list[str], before: Section | None) -> Section:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from tlpipe.stages.registry import make_stages
 from tlpipe.targets.target import Target
 from tlpipe.training.activations import Activations, Pictures
 from tlpipe.training.cache import AUTO_VIEWS
+from tlpipe.training.cache_folder import free_bytes
 from tlpipe.training.determinism import make_deterministic
 from tlpipe.training.fast import fast
 from tlpipe.training.loop import steps_per_epoch
@@ -68,7 +68,7 @@ def dry_run(run: Run) -> dict[str, float]:
         spent = time.perf_counter() - started
         estimate = _rehearse_training(rehearsal)
     estimate["seconds"] += spent
-    free = shutil.disk_usage(_existing_parent(run.folder)).free / 1e6
+    free = free_bytes(run.folder.resolve()) / 1e6
     say(
         f"Estimate: {estimate['seconds'] / 60:.1f} minutes, {estimate['memory_mb']:.0f} MB of "
         f"memory, {estimate['disk_mb']:.0f} MB of disk ({free:.0f} MB free)",
@@ -173,10 +173,3 @@ def _save_and_reload(run: Run, model: keras.Model, sampler, manifest: Manifest) 
             todo="report it with the output of `tlpipe doctor`",
         )
     run.say("  saved, reloaded, and the predictions are the same to the bit")
-
-
-def _existing_parent(path: Path) -> Path:
-    path = path.resolve()
-    while not path.exists():
-        path = path.parent
-    return path

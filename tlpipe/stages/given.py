@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from tlpipe.audit.subject import Subject
+from tlpipe.pipeline.digest import file_sha256
 from tlpipe.words import counted
 
 
@@ -30,7 +31,7 @@ def say_given(subject: Subject) -> None:
 def digest(path: Path) -> str:
     """Of a file its bytes, of a folder its files' names, sizes and times; empty if not there."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     files = sorted((file, file.stat()) for file in path.rglob("*") if file.is_file())
     known = [f"{file.relative_to(path)} {s.st_size} {s.st_mtime_ns}" for file, s in files]
     return hashlib.sha256("\n".join(known).encode("utf-8", "surrogateescape")).hexdigest()

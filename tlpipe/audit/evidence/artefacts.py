@@ -23,9 +23,9 @@ from tlpipe.data.pixels import gray
 _TONES = (0.1, 1, 5, 25, 50, 75, 95, 99)
 # Gray levels below which a shift is not worth a trial, and to which a large one is cut.
 _LEAST_SHIFT, _SHIFT = 6, 60
-# Of a strip along an edge: its width as a share of the side, how far its pixels may lie from its
-# colour to be called uniform, and how far two colours to be called the same.
-_STRIP, _UNIFORM, _NEAR = 0.02, 6.0, 12.0
+# Of a strip along an edge: how far its pixels may lie from its colour to be called uniform, and how
+# far two colours to be called the same.
+_UNIFORM, _NEAR = 6.0, 12.0
 _DEEPEST = 0.2
 _FINE = 112
 

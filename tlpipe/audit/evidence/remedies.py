@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tlpipe.data.presets import PRESETS, A, preset
+from tlpipe.words import listed
 
 _TEACHES: dict[str, tuple[type, ...]] = {
     "rotation": (A.Affine, A.Rotate, A.SafeRotate, A.ShiftScaleRotate),
@@ -46,13 +47,13 @@ def remedy(weak: Sequence[str], known: frozenset[str], strength: float, channels
     said = []
     if new:
         mildest = next(name for name in PRESETS if shows[name] >= set(new))
-        said.append(f"train again with `--augment {mildest}`, which shows {_listed(new)}")
+        said.append(f"train again with `--augment {mildest}`, which shows {listed(new)}")
     if seen:
         more = f"`--set prepare.strength={min(2.0, 1.5 * strength):g}`"
         how = f"try {more}" if strength < 2 else "more varied pictures are needed"
-        said.append(f"{_listed(seen)}: in the augmentation already, {how}")
+        said.append(f"{listed(seen)}: in the augmentation already, {how}")
     if own:
-        said.append(f"{_listed(own)}: in no preset, write a pipeline file (`--augment FILE`)")
+        said.append(f"{listed(own)}: in no preset, write a pipeline file (`--augment FILE`)")
     text = "; ".join(said)
     return text[:1].upper() + text[1:] + "." if text else ""
 
@@ -64,7 +65,3 @@ def _flat(transforms: Iterable[object]) -> Iterator[object]:
             yield transform
         else:
             yield from _flat(inner)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

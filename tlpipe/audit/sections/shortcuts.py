@@ -15,6 +15,7 @@ from tlpipe.audit.subject import Subject
 from tlpipe.audit.thumbnails import webp
 from tlpipe.config.audit import Shortcuts
 from tlpipe.metrics.scores import predicted
+from tlpipe.words import listed
 
 
 def examine(subject: Subject) -> Section:
@@ -108,7 +109,7 @@ def _findings(
     found = []
     if not any(clue.confirmed for clue in clues):
         named = [f"'{name}'" for name in unjudged]
-        left = f" Not judged, for want of pictures: {_listed(named)}." if named else ""
+        left = f" Not judged, for want of pictures: {listed(named)}." if named else ""
         found.append(
             Finding(
                 name="shortcuts.none",
@@ -130,7 +131,7 @@ def _findings(
                 name=f"shortcuts.properties.{name}",
                 level="info",
                 sentence=f"'{name}' can be told from the other classes by the whole picture's "
-                f"{_listed(properties)} alone. That may be its nature, or the way it was "
+                f"{listed(properties)} alone. That may be its nature, or the way it was "
                 "photographed.",
                 weight=0.2,
             )
@@ -282,7 +283,3 @@ def _gallery(names: tuple[str, ...], clue: Clue) -> Gallery:
             for caption, picture in clue.shown
         ),
     )
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

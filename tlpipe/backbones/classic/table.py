@@ -18,7 +18,6 @@ class Classic:
         default_size: the paper's square input.
         minimum_size: the smallest square input that fills one position of the last feature map.
         channels: of the paper's input; the network builds with any other number too.
-        description: one line for tables.
     """
 
     name: str
@@ -27,22 +26,19 @@ class Classic:
     default_size: int
     minimum_size: int
     channels: int
-    description: str
 
 
 _ALL = (
-    Classic("lenet5", "lenet5", "LeNet", 32, 32, 1, "LeCun 1998: digits; C3 sparsely connected"),
-    Classic("alexnet", "alexnet", "AlexNet", 227, 67, 3, "Krizhevsky 2012: two groups, LRN"),
-    Classic("zfnet", "zfnet", "AlexNet", 224, 53, 3, "Zeiler 2014: AlexNet, finer at the start"),
-    Classic("googlenet", "googlenet", "Inception", 224, 32, 3, "Szegedy 2015: Inception v1"),
-    Classic("resnext50", "resnext", "ResNet", 224, 32, 3, "Xie 2017: 32 groups of 4 channels"),
-    Classic("wide_resnet50", "wide_resnet", "ResNet", 224, 32, 3, "Zagoruyko 2016: 3x3 twice wide"),
-    Classic("se_resnet50", "se_resnet", "ResNet", 224, 32, 3, "Hu 2018: squeeze and excitation"),
-    Classic(
-        "shufflenet", "shufflenet", "ShuffleNet", 224, 32, 3, "Zhang 2018: grouped 1x1, shuffle"
-    ),
-    Classic("shufflenet_v2", "shufflenet_v2", "ShuffleNet", 224, 32, 3, "Ma 2018: split, shuffle"),
-    Classic("alphago", "alphago", "AlphaGo", 19, 5, 48, "Silver 2016: a move on the Go board"),
+    Classic("lenet5", "lenet5", "LeNet", 32, 32, 1),
+    Classic("alexnet", "alexnet", "AlexNet", 227, 67, 3),
+    Classic("zfnet", "zfnet", "AlexNet", 224, 53, 3),
+    Classic("googlenet", "googlenet", "Inception", 224, 32, 3),
+    Classic("resnext50", "resnext", "ResNet", 224, 32, 3),
+    Classic("wide_resnet50", "wide_resnet", "ResNet", 224, 32, 3),
+    Classic("se_resnet50", "se_resnet", "ResNet", 224, 32, 3),
+    Classic("shufflenet", "shufflenet", "ShuffleNet", 224, 32, 3),
+    Classic("shufflenet_v2", "shufflenet_v2", "ShuffleNet", 224, 32, 3),
+    Classic("alphago", "alphago", "AlphaGo", 19, 5, 48),
 )
 CLASSICS = {network.name: network for network in _ALL}
 
