@@ -72,6 +72,12 @@ TLPIPE = (sys.executable, "-m", "tlpipe")
         (("evaluate", "{begun}"), ["is not finished", "tlpipe run", "--out '{begun}'"]),
         (("demo", "solar-cell", "{empty}/x"), ["solar-cells"]),
         (("backbones", "vgg61"), ["vgg61"]),
+        (("finetune", "--data", "x" * 300), ["name is too long", "where: x", "next:"]),
+        (("finetune", "--data", "{data}", "--set", "prepare.strength=0"), ["strength", "0"]),
+        (
+            ("finetune", "--data", "{data}", "--cache", "2", "--set", "prepare.views=8"),
+            ["prepare.cache (2) and prepare.views (8) differ", "leave one of them out"],
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(call, tmp_path, small, arguments, words):
@@ -297,7 +303,7 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small, tin
     run = tmp_path / "r"
     code, shown, _ = call(
         "finetune", "--data", small, "--out", run, "--resolution", 64, "--head-epochs", 2,
-        "--unfreeze", "none", "--backbone", tiny_file,
+        "--unfreeze", 0, "--backbone", tiny_file,
     )  # fmt: skip
     assert code == 0
     assert "Done" in shown
@@ -325,6 +331,17 @@ def test_predict_and_evaluate_on_pictures_of_ones_own(call, tmp_path, small, tin
     code, _, shown = call("predict", run, small, "--out", tmp_path)
     assert code == 2
     assert "is a folder; a file is needed" in shown
+
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "cells").symlink_to(small / "defective")
+    (tmp_path / "links" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "links" / "._1.png").write_bytes(b"no picture")
+    (tmp_path / "links" / os.fsdecode(b"caf\xe9.png")).write_bytes(picture.read_bytes())
+    code, _, aside = call("predict", run, tmp_path / "links", "--out", tmp_path / "table.txt")
+    assert code == 0
+    assert "1 of 42 files could not be read" in aside
+    assert "lost.png" in aside
+    assert "caf\\udce9.png" in (tmp_path / "table.txt").read_text("utf-8")
 
     code, shown, _ = call("predict", run, small, "--format", "csv", "--out", tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().splitlines()

@@ -127,6 +127,8 @@ _OS_ERRORS = {
     errno.EACCES: ("No permission.", "choose another place for it, or change the rights"),
     errno.EPERM: ("Not permitted.", "choose another place for it, or change the rights"),
     errno.EROFS: ("The file system is read-only.", "choose another folder"),
+    errno.ENAMETOOLONG: ("A file's name is too long.", "check the path, or choose a shorter name"),
+    errno.ELOOP: ("A link leads back to itself.", "check the path"),
     errno.EISDIR: ("A folder stands where a file is needed.", "choose another name"),
     errno.ENOENT: ("A file or folder is missing.", "check the path"),
     errno.ENOTDIR: ("A file stands where a folder is needed.", "choose another folder"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from typer import Option
 
+from tlpipe.cli.feedback import progress_bar
 from tlpipe.cli.report import Gate
 from tlpipe.cli.shared import Data, Label, Set
 from tlpipe.errors import ConfigError
@@ -97,7 +96,7 @@ def check(
         check_target(data, fix)
     # What a machine reads must stand alone on the standard output.
     console = Console(stderr=json == "-")
-    found = look(settings, partial(_bar, console))
+    found = look(settings, partial(progress_bar, console=console))
     _show(console, found)
     write_text(page, found.html())
     if json is not None:
@@ -172,21 +171,3 @@ def _counts(section: Section) -> Table | None:
         cells = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in row)
         table.add_row(*(Text(cell) for cell in cells))
     return table
-
-
-@contextmanager
-def _bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that leaves nothing behind; the yielded function takes (done, total)."""
-    from rich.progress import Progress
-
-    from tlpipe.pipeline import interrupt
-
-    # In a file or a pipe a bar would be noise.
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-
-        def advance(done: int, total: int) -> None:
-            interrupt.check()
-            bar.update(task, completed=done, total=total)
-
-        yield advance

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from typer import Argument, Option
 
 from tlpipe.backend import import_backend
+from tlpipe.cli.feedback import name_bad, progress_bar
+from tlpipe.words import shown
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -99,7 +99,7 @@ def _check(given: set[str], pictures: list[str] | None, channels: int | None) ->
 def _methods(classifier, methods, pictures, against, out, console) -> None:
     from tlpipe.audit.pictures import explain as explain_pictures
 
-    with _bar(console, "explaining") as advance:
+    with progress_bar("explaining", console) as advance:
         found = explain_pictures(
             classifier,
             pictures,
@@ -111,19 +111,21 @@ def _methods(classifier, methods, pictures, against, out, console) -> None:
     for row in found:
         if row.panel:
             answer = ", ".join(f"{name} {p:.3f}" for name, p in row.top)
-            typer.echo(f"{row.panel}: {answer}")
-    _say_unreadable([(row.path, row.error) for row in found if row.error], len(found))
+            typer.echo(f"{shown(row.panel)}: {answer}")
+    bad = [row for row in found if row.error]
+    name_bad(bad, len(bad), len(found))
 
 
 def _maps(classifier, block, pictures, out, channels, console) -> None:
     from tlpipe.audit.block_view import draw_maps
 
-    with _bar(console, "drawing") as advance:
+    with progress_bar("drawing", console) as advance:
         found = draw_maps(classifier, pictures, block, out, most=channels, progress=advance)
     for row in found:
         if row.target:
-            typer.echo(row.target)
-    _say_unreadable([(row.path, row.error) for row in found if row.error], len(found))
+            typer.echo(shown(row.target))
+    bad = [row for row in found if row.error]
+    name_bad(bad, len(bad), len(found))
 
 
 def _unit(classifier, unit, run, pictures, out, console) -> None:
@@ -134,25 +136,10 @@ def _unit(classifier, unit, run, pictures, out, console) -> None:
     # A wrong name is told before the pictures are checked.
     unit_tensor(classifier.model, unit)
     pictures = pictures or validation_pictures(run, classifier, console)
-    with _bar(console, "looking") as advance:
+    with progress_bar("looking", console) as advance:
         drawn = draw_unit(classifier, unit, pictures, out, progress=advance)
     typer.echo(f"{drawn.panel}, {drawn.json}")
     for line in drawn.sentences:
         typer.echo(line)
-    bad = drawn.facts["unreadable"]
-    read = drawn.facts["pictures"]
-    _say_unreadable([(row["path"], row["error"]) for row in bad], read + len(bad))
-
-
-@contextmanager
-def _bar(console: Console, label: str) -> Iterator[Callable[[int, int], None]]:
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _say_unreadable(bad: list[tuple[str, str]], total: int) -> None:
-    if bad:
-        typer.echo(f"{len(bad)} of {total} files could not be read:", err=True)
-        for path, error in bad[:10]:
-            typer.echo(f"  {path}: {error}", err=True)
+    bad = [SimpleNamespace(**row) for row in drawn.facts["unreadable"]]
+    name_bad(bad, len(bad), drawn.facts["pictures"] + len(bad))

@@ -16,10 +16,11 @@ from rich.text import Text
 from typer import Argument, Option
 
 from tlpipe.backend import import_backend
+from tlpipe.cli.feedback import name_bad, progress_bar
 from tlpipe.cli.predict_dense import predict_dense
-from tlpipe.cli.predict_rows import name_bad, predict_rows, progress_bar
+from tlpipe.cli.predict_rows import predict_rows
 from tlpipe.errors import ConfigError
-from tlpipe.words import counted
+from tlpipe.words import counted, shown
 
 if TYPE_CHECKING:
     from tlpipe.artifact.classifier import Classifier, Prediction
@@ -140,7 +141,7 @@ def _on_ray(run, pictures, kind, out, batch_size, calibrated, engine, shards, ad
     from tlpipe.artifact.shards import Job
 
     job = Job(run, tuple(pictures), out, kind.value, batch_size, calibrated)
-    with progress_bar() as advance:
+    with progress_bar("predicting") as advance:
         tally = predict_on_ray(job, shards, address, advance)
     typer.echo(f"{counted(tally.rows, 'row')} written to {out}", err=True)
     name_bad(tally.first_bad, tally.bad, tally.rows)
@@ -173,7 +174,7 @@ def _predict_table(
     from tlpipe.pipeline.atomic import write_text
 
     classifier = load(run)
-    with progress_bar() as advance:
+    with progress_bar("predicting") as advance:
         found = classifier.predict(
             pictures, batch_size=batch_size, calibrated=calibrated, progress=advance
         )
@@ -195,9 +196,9 @@ def _table(found: list[Prediction], classifier: Classifier) -> Table:
         "number": (classifier.class_names[0],),
     }[classifier.metadata.target]
     # Escaped, and as Text: a name in brackets would be taken for markup.
-    table = Table("picture", *map(escape, columns), title=Text(folder), title_justify="left")
+    table = Table("picture", *map(escape, columns), title=Text(shown(folder)), title_justify="left")
     for p in found:
-        name = os.path.relpath(p.path, folder)
+        name = shown(os.path.relpath(p.path, folder))
         if p.error:
             empty = ["-"] * (len(columns) - 1)
             table.add_row(*map(Text, (name, *empty, p.error)), style="yellow")

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tlpipe.backend import import_backend
-from tlpipe.cli.predict_rows import name_bad, progress_bar
+from tlpipe.cli.feedback import name_bad, progress_bar
 from tlpipe.errors import ConfigError
-from tlpipe.words import counted
+from tlpipe.words import counted, shown
 
 _COLUMNS = (
     "path",
@@ -50,7 +50,7 @@ def predict_dense(
     from tlpipe.dense.predict import DenseClassifier
 
     dense = DenseClassifier(load(run), stride, size)
-    with progress_bar() as advance:
+    with progress_bar("predicting") as advance:
         found = dense.predict(pictures, folder, advance)
     _write(found, format)
     height, width = dense.network.size
@@ -70,10 +70,11 @@ def _write(found: list, format: str) -> None:
     if format == "table":
         Console(file=sys.stdout).print(_table(found))
         return
-    rows = [
-        (p.path, p.label, p.score, p.size, p.map_size, p.highest, p.place, p.box, p.files, p.error)
-        for p in found
-    ]
+    rows = []
+    for p in found:
+        files = tuple(map(shown, p.files))
+        of_map = p.size, p.map_size, p.highest, p.place, p.box
+        rows.append((shown(p.path), p.label, p.score, *of_map, files, p.error))
     if format == "jsonl":
         for row in rows:
             print(json.dumps(dict(zip(_COLUMNS, row, strict=True)), ensure_ascii=False))
@@ -88,10 +89,10 @@ def _table(found: list) -> Table:
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(p.path)) for p in found])
     table = Table(
         "picture", "size", "map", "class", "mean", "highest", "at x, y",
-        title=Text(folder), title_justify="left",
+        title=Text(shown(folder)), title_justify="left",
     )  # fmt: skip
     for p in found:
-        name = os.path.relpath(p.path, folder)
+        name = shown(os.path.relpath(p.path, folder))
         if p.error:
             # As Text: a name in brackets would be taken for markup.
             row = map(Text, (name, "-", "-", p.error, "-", "-", "-"))

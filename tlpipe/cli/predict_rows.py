@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from tlpipe.backend import import_backend
+from tlpipe.cli.feedback import name_bad, progress_bar
 from tlpipe.errors import ConfigError
 from tlpipe.words import counted
 
 if TYPE_CHECKING:
-    from tlpipe.artifact.classifier import Prediction
     from tlpipe.artifact.prediction_file import Tally
-
-_NAMED = 10
 
 
 def predict_rows(
@@ -56,7 +51,7 @@ def predict_rows(
     job = Job(run, tuple(pictures), out, format, batch_size, calibrated)
     written = out
     if mine is not None:
-        with progress_bar() as advance:
+        with progress_bar("predicting") as advance:
             done = predict_shard(job, mine, advance)
         if done.kept:
             typer.echo(f"shard {mine} is finished: {done.file} (kept)", err=True)
@@ -65,7 +60,7 @@ def predict_rows(
     elif of is not None:
         tally = merge(job, of)
     else:
-        with progress_bar() as advance:
+        with progress_bar("predicting") as advance:
             tally = predict_all(job, advance)
     typer.echo(f"{counted(tally.rows, 'row')} written to {written}", err=True)
     name_bad(tally.first_bad, tally.bad, tally.rows)
@@ -83,7 +78,7 @@ def _to_screen(
     classifier, files = load(run), find_pictures(pictures)
     try:
         # Rows and a bar on one terminal would be drawn over each other.
-        with progress_bar(hidden=sys.stdout.isatty()) as advance:
+        with progress_bar("predicting", hidden=sys.stdout.isatty()) as advance:
             how = {"batch_size": batch_size, "calibrated": calibrated, "progress": advance}
             found = classifier.stream(files, range(len(files)), **how)
             names = classifier.metadata.probability_names
@@ -95,31 +90,3 @@ def _to_screen(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit() from None
     return tally
-
-
-@contextmanager
-def progress_bar(hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the standard error; the yielded function takes (done, total)."""
-    from rich.progress import Progress
-
-    from tlpipe.pipeline import interrupt
-
-    # Left to itself, rich would send what is printed meanwhile to its own console.
-    how = {"transient": True, "redirect_stdout": False, "disable": hidden}
-    with Progress(console=Console(stderr=True), **how) as bar:
-        task = bar.add_task("predicting", total=None)
-
-        def advance(done: int, total: int) -> None:
-            interrupt.check()
-            bar.update(task, completed=done, total=total)
-
-        yield advance
-
-
-def name_bad(named: list[Prediction], bad: int, rows: int) -> None:
-    """Says how many of the files could not be read, and why the first could not."""
-    if not bad:
-        return
-    typer.echo(f"{bad} of {counted(rows, 'file')} could not be read:", err=True)
-    for p in named[:_NAMED]:
-        typer.echo(f"  {p.path}: {p.error}", err=True)
