@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from tests.data.odd_files import bad_files, cat, encoded, overwritten, png_header
 from tlpipe.data.decode import DecodeError, decode, inspect
@@ -167,6 +168,25 @@ def test_reduced_jpeg_is_the_same_picture_smaller(reduce):
 
 def test_an_odd_size_reduces_upwards():
     assert decode(encoded(cat(), "JPEG"), reduce=8).shape == (38, 57, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_in_xmp_alone_turns_neither_the_pixels_nor_the_size(kind):
+    """As OpenCV and browsers have it: the two must agree."""
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-'
+        b'syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+        b'tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    if kind == "PNG":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        data = encoded(cat(), kind, pnginfo=info)
+    else:
+        data = encoded(cat(), kind, xmp=xmp)
+    assert b"Orientation" in data
+    assert size_of(data) == (451, 300)
+    assert decode(data).shape == (300, 451, 3)
 
 
 def test_reduce_leaves_other_formats_whole():

@@ -8,7 +8,8 @@ import pytest
 from skimage import data as skimage_data
 
 from tests.data.odd_files import COPIES, copy_of, encoded, put, tiles
-from tlpipe.data.duplicates import candidates, find_duplicates
+from tlpipe.data import duplicates
+from tlpipe.data.duplicates import candidates, connected, find_duplicates
 from tlpipe.data.folder import Found, Listing, list_folder
 from tlpipe.data.scan import scan
 
@@ -99,6 +100,24 @@ def test_flat_pictures_are_the_same_only_in_the_same_gray(tmp_path):
     assert {group.members for group in search(tmp_path)} == {
         (f"a/{gray}.png", f"b/{gray}.jpg") for gray in (0, 128, 255)
     }
+
+
+def test_with_room_for_few_thumbnails_the_same_is_found(tmp_path, cells, monkeypatch):
+    for name, data in cells.items():
+        put(tmp_path, f"a/{name}", data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        put(tmp_path, f"b/{name}", encoded(cv2.add(image, 6), "PNG"))
+    expected = search(tmp_path)
+    assert expected
+    monkeypatch.setattr(duplicates, "_HELD", 3)
+    monkeypatch.setattr(duplicates, "_CHUNK", 16)
+    assert search(tmp_path) == expected
+
+
+def test_sets_that_links_hold_together():
+    assert connected(6, [(4, 1), (5, 3), (1, 5), (2, 2)]) == [[0], [1, 3, 4, 5], [2]]
+    assert connected(2, []) == [[0], [1]]
+    assert connected(0, []) == []
 
 
 def test_candidates_are_those_of_a_plain_double_loop():

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from tlpipe.data import folder as folder_module
-from tlpipe.data.folder import list_folder
+from tlpipe.data.folder import list_folder, walk
 from tlpipe.data.source import stamps
 from tlpipe.errors import DataError
 
@@ -165,9 +165,11 @@ def test_a_linked_class_folder_is_followed(tmp_path):
 def test_a_name_that_is_no_text_is_set_aside(tmp_path):
     lay(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "a" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
-    (bad,) = list_folder(tmp_path).set_aside
-    assert bad.path == "a/caf\\udce9.jpg"
-    assert "rename it" in bad.cause
+    lay(tmp_path, "c\r/1.jpg")
+    one, other = list_folder(tmp_path).set_aside
+    assert (one.path, other.path) == ("a/caf\\udce9.jpg", "c\\r/1.jpg")
+    assert "rename it" in one.cause
+    assert "carriage return" in other.cause
 
 
 def test_refusals(tmp_path):
@@ -202,6 +204,8 @@ def test_no_permission_is_said(tmp_path, monkeypatch):
     close(monkeypatch, "b")
     with pytest.raises(DataError, match=r"(?s)No permission.*/b.*Permission denied"):
         list_folder(tmp_path)
+    below = sorted(walk(tmp_path, closed=True))
+    assert below == [tmp_path / "a" / "1.jpg", tmp_path / "b"], "or the closed folder is named"
 
 
 def test_parts_without_class_folders_are_refused(tmp_path):
@@ -211,6 +215,11 @@ def test_parts_without_class_folders_are_refused(tmp_path):
 
 def test_one_class_is_enough_where_it_is_asked_for(tmp_path):
     assert list_folder(lay(tmp_path, "a/1.jpg"), least=1).class_names == ["a"]
+
+
+def test_where_labels_need_not_be_classes_there_must_be_pictures_all_the_same(tmp_path):
+    with pytest.raises(DataError, match=r"(?s)no class sub-folders.*is empty"):
+        list_folder(tmp_path, least=0)
 
 
 def test_a_misspelt_folder_is_met_with_the_nearest(tmp_path):

@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,6 +69,26 @@ def test_a_gray_picture_of_sixteen_bits_has_the_range_that_is_given(kind):
     assert Pixels(1).decode(file.getvalue()).ravel().tolist() == [0, 3, 7, 15]
 
 
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+def test_colours_of_sixteen_bits_have_the_range_that_is_given(kind):
+    wide = np.array([[[0, 1000, 2000], [4000, 65535, 4000]]], np.uint16)
+    data = cv2.imencode(kind, wide[..., ::-1])[1].tobytes()
+    expected = [0, 64, 128, 255, 255, 255]
+    pixels = Pixels(3, 0, 4000)
+    for found in (pixels.decode(data), pixels.inspect(data).pixels):
+        assert found.ravel().tolist() == expected
+    assert Pixels().decode(data).ravel().tolist() == (wide >> 8).ravel().tolist()
+    eight = png(COFFEE)
+    assert np.array_equal(pixels.decode(eight), COFFEE), "8 bits are taken as they are"
+
+
+def test_transparent_colours_of_sixteen_bits_are_laid_over_white():
+    wide = np.array([[[4000, 0, 0, 65535], [0, 0, 0, 0], [0, 0, 0, 32768]]], np.uint16)
+    data = cv2.imencode(".png", wide[..., [2, 1, 0, 3]])[1].tobytes()
+    found = Pixels(3, 0, 4000).decode(data)
+    assert found.tolist() == [[[255, 0, 0], [255, 255, 255], [127, 127, 127]]]
+
+
 def test_samples_of_thirty_two_bits_need_a_range():
     file = io.BytesIO()
     Image.fromarray(np.array([[0, 0.5], [1, 2]], np.float32)).save(file, "TIFF")
@@ -90,6 +111,7 @@ def test_one_channel_is_gray_and_three_are_rgb():
         (Pixels(6), png(COFFEE), "an RGB picture, and 6 channels are asked for"),
         (Pixels(6), npy(SIX.astype(np.uint16)), "samples of the kind uint16: say which become"),
         (Pixels(6), npy(SIX)[:500], "damaged or unsupported .npy"),
+        (Pixels(6), npy(SIX).replace(b"}", b" ", 1), "damaged or unsupported .npy"),
         (Pixels(6, 0, 1), npy(np.full((2, 2, 6), np.nan)), "not finite"),
         (Pixels(6), npy(np.zeros((2, 2, 2, 6), np.uint8)), "shape (2, 2, 2, 6)"),
         (Pixels(6), npy(np.zeros((0, 2, 6), np.uint8)), "shape (0, 2, 6)"),

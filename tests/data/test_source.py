@@ -1,6 +1,7 @@
 """A folder and a table name the same pictures alike; what is wrong with a table is one message."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,19 @@ def test_a_run_s_manifest_is_read_with_its_splits_groups_and_pictures(cells, tmp
         list_data(run / "manifest.csv")
     manifest.write(cells.parent / "manifest.csv")
     assert open_root(run / "manifest.csv") == run
+
+
+def test_a_manifest_is_taken_to_the_letter_and_other_tables_are_trimmed(cells, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(cells, data)
+    (data / "defective").rename(data / " odd ")
+    pictures = split(scan(list_data(data)).pictures, [], seed=0).pictures
+    (tmp_path / "run").mkdir()
+    Manifest(data, tuple(pictures)).write(tmp_path / "run" / "manifest.csv")
+    (tmp_path / "run" / "config.yaml").write_text(f"stages: {{scan: {{data: '{data}'}}}}")
+    listing = list_data(tmp_path / "run" / "manifest.csv")
+    assert " odd " in listing.class_names
+    assert not listing.set_aside
 
 
 def test_pictures_of_one_given_group_stay_together(cells, write):

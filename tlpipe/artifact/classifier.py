@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -11,7 +12,7 @@ import numpy as np
 
 from tlpipe.artifact.model_file import load as load_model
 from tlpipe.data.decode import DecodeError
-from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED, folder_meant
+from tlpipe.data.folder import EXTENSIONS, UNSUPPORTED, folder_meant, walk
 from tlpipe.data.resize import fit
 from tlpipe.errors import ConfigError, DataError, RunError
 from tlpipe.metrics.temperature import tempered
@@ -182,14 +183,17 @@ def _pictures_at(path: Traversable) -> Iterator[Traversable]:
         return
     from natsort import natsorted
 
-    files = [f for f in path.rglob("*") if f.suffix.lower() in PICTURES and f.is_file()]
+    # As in training links are followed, and hidden files are no pictures.
+    below = walk(path, closed=True)
+    files = [file for file in below if file.suffix.lower() in PICTURES or file.is_dir()]
     # Sorted twice, so that `1.jpg` and `01.jpg`, which are naturally equal, have one order too.
     yield from natsorted(sorted(files), key=str) or [path]
 
 
 def _why_not(path: Path) -> str:
     if path.is_dir():
-        return "the folder holds no pictures"
+        readable = not isinstance(path, Path) or os.access(path, os.R_OK | os.X_OK)
+        return "the folder holds no pictures" if readable else "no permission to read the folder"
     return "" if path.exists() else "there is no such file or folder"
 
 

@@ -96,7 +96,8 @@ def decode(data: bytes, reduce: int = 1, deep: Deep = upper_byte) -> np.ndarray:
         data: the whole file.
         reduce: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, which saves time;
             other formats, and rare kinds of JPEG, come at full size.
-        deep: what becomes of gray samples beyond 8 bits.
+        deep: what becomes of samples beyond 8 bits; those of colours keep their upper byte when it
+            is ``upper_byte``.
 
     Raises:
         DecodeError: not a picture, an unsupported kind, damaged, or above 178 million pixels.
@@ -105,12 +106,12 @@ def decode(data: bytes, reduce: int = 1, deep: Deep = upper_byte) -> np.ndarray:
     flag = _REDUCED[reduce]
     image = _open(data)
     kind = _kind(image)
-    if _opencv_is_right(image, kind):
+    if _opencv_is_right(image, kind) and (deep is upper_byte or not _has_deep_colours(image, data)):
         flag = flag if kind == "JPEG" else cv2.IMREAD_COLOR_RGB
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
         if pixels is not None:
             return pixels
-    return _pillow(image, deep)
+    return _pillow(image, data, deep)
 
 
 def inspect(data: bytes, deep: Deep = upper_byte) -> Inspection:
@@ -123,7 +124,7 @@ def inspect(data: bytes, deep: Deep = upper_byte) -> Inspection:
     kind = _kind(image)
     pixels = _strict_jpeg(data) if kind == "JPEG" else None
     if pixels is None or image.mode not in _FAST_MODES["JPEG"]:
-        pixels = _pillow(image, deep)
+        pixels = _pillow(image, data, deep)
         return Inspection(pixels.shape[1], pixels.shape[0], pixels)
     width, height = image.size
     orientation = _orientation(image)
@@ -171,13 +172,21 @@ def _opencv_is_right(image: Image.Image, kind: str) -> bool:
 
 def _orientation(image: Image.Image) -> int:
     """Tag 0x0112 of EXIF; 1, which is upright, where there is none or it can't be read."""
+    # Pillow would take it from XMP where EXIF has none; OpenCV and browsers do not.
+    for key in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(key, None)
     try:
-        return image.getexif().get(0x0112, 1)
+        if "exif" not in image.info:
+            return image.getexif().get(0x0112, 1)
+        # Not Pillow's own, which may have looked into XMP when the file was opened.
+        exif = Image.Exif()
+        exif.load(image.info["exif"])
+        return exif.get(0x0112, 1)
     except Exception:  # a damaged block can make the parser raise anything, and no pixel is in it
         return 1
 
 
-def _pillow(image: Image.Image, deep: Deep) -> np.ndarray:
+def _pillow(image: Image.Image, data: bytes, deep: Deep) -> np.ndarray:
     kind = _kind(image)
     try:
         image.load()
@@ -186,6 +195,8 @@ def _pillow(image: Image.Image, deep: Deep) -> np.ndarray:
         if image.mode.startswith("I;16") or image.mode in ("I", "F"):
             gray = deep(np.asarray(image))
             return _upright(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), orientation)
+        if deep is not upper_byte and _has_deep_colours(image, data):
+            return _upright(_deep_colours(data, deep, image.mode == "RGBA"), orientation)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
@@ -195,6 +206,27 @@ def _pillow(image: Image.Image, deep: Deep) -> np.ndarray:
         raise
     except Exception as error:  # a damaged file can make a codec raise anything
         raise DecodeError(_damage(kind, str(error))) from error
+
+
+def _has_deep_colours(image: Image.Image, data: bytes) -> bool:
+    """Whether the file has colours of 16 bits, of which Pillow keeps the upper byte."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    if image.format == "PNG":
+        return data[24] == 16
+    return image.format == "TIFF" and 16 in image.tag_v2.get(258, ())
+
+
+def _deep_colours(data: bytes, deep: Deep, transparent: bool) -> np.ndarray:
+    wide = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if wide is None or wide.dtype != np.uint16 or wide.ndim != 3:
+        raise DecodeError("colours of 16 bits in a form that can't be read: save it as a plain PNG")
+    pixels = deep(wide[..., 2::-1])
+    # Else a fourth band, if there is one, is something else: near infrared, for instance.
+    if transparent and wide.shape[2] == 4:
+        opaque = wide[..., 3:].astype(np.float32) / 65535
+        pixels = np.rint(255 + opaque * (pixels.astype(np.float32) - 255)).astype(np.uint8)
+    return pixels
 
 
 def _strict_jpeg(data: bytes) -> np.ndarray | None:

@@ -16,6 +16,8 @@ from importlib.resources.abc import Traversable
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tlpipe.data.decode import DecodeError
 from tlpipe.data.machine import usable_cores
@@ -43,6 +45,8 @@ _ENOUGH_CORRELATION = 0.975
 _SATURATED = 240
 _FLAT = 2.0
 _CHUNK = 512
+# Thumbnails in memory, 16 KB each; one that is dropped and needed again is decoded again.
+_HELD = 30_000
 
 
 @dataclass(frozen=True)
@@ -56,31 +60,6 @@ class DuplicateGroup:
 
     members: tuple[str, ...]
     kind: str
-
-
-class UnionFind:
-    """Disjoint sets of the numbers 0..n-1."""
-
-    def __init__(self, n: int):
-        self._above = list(range(n))
-
-    def find(self, i: int) -> int:
-        """The number that stands for the set of ``i``: its smallest member."""
-        while self._above[i] != i:
-            self._above[i] = i = self._above[self._above[i]]
-        return i
-
-    def join(self, i: int, j: int) -> None:
-        """Make one set of the two that hold ``i`` and ``j``."""
-        i, j = sorted((self.find(i), self.find(j)))
-        self._above[j] = i
-
-    def sets(self) -> list[list[int]]:
-        """All sets, each sorted, ordered by their smallest members."""
-        found = defaultdict(list)
-        for i in range(len(self._above)):
-            found[self.find(i)].append(i)
-        return list(found.values())
 
 
 def find_duplicates(
@@ -112,10 +91,8 @@ def find_duplicates(
     Raises:
         DataError: a picture was removed or damaged since the scan.
     """
-    sets = UnionFind(len(pictures))
     first: dict[str, int] = {}
-    for i, picture in enumerate(pictures):
-        sets.join(first.setdefault(picture.sha256, i), i)
+    links = [(first.setdefault(picture.sha256, i), i) for i, picture in enumerate(pictures)]
     if near and pictures:
         unique = np.array(sorted(first.values()))
         hashes = np.array([int(pictures[i].phash, 16) for i in unique], np.uint64)
@@ -128,8 +105,24 @@ def find_duplicates(
             )
         single = [pictures[i] for i in unique]
         for a, b in _confirmed(root, single, kind, pairs, workers or usable_cores(), progress):
-            sets.join(int(unique[a]), int(unique[b]))
-    return [_group([pictures[i] for i in found]) for found in sets.sets() if len(found) > 1]
+            links.append((int(unique[a]), int(unique[b])))
+    together = (found for found in connected(len(pictures), links) if len(found) > 1)
+    return [_group([pictures[i] for i in found]) for found in together]
+
+
+def connected(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """The sets of the numbers 0..n-1 that ``links`` hold together.
+
+    Each is sorted, and they are ordered by their smallest members.
+    """
+    if not links:
+        return [[i] for i in range(n)]
+    ends = np.array(links).T
+    graph = coo_array((np.ones(len(links)), tuple(ends)), (n, n))
+    found = defaultdict(list)
+    for i, name in enumerate(connected_components(graph, directed=False)[1].tolist()):
+        found[name].append(i)
+    return list(found.values())
 
 
 def candidates(hashes: np.ndarray, distance: int, limit: int) -> tuple[np.ndarray, int]:
@@ -212,7 +205,7 @@ def _confirmed(
     workers: int,
     progress: Progress | None,
 ) -> Iterator[tuple[int, int]]:
-    """The pairs whose pixels agree; a thumbnail is decoded once and dropped after its last pair."""
+    """The pairs whose pixels agree. Thumbnails go after their last pair, or for want of room."""
     last = {int(i): row for row, pair in enumerate(pairs) for i in pair}
     ending = defaultdict(list)
     for i, row in last.items():
@@ -239,7 +232,9 @@ def _confirmed(
                 if progress:
                     progress(done, len(pairs))
             for i in ending[start // _CHUNK]:
-                del thumbnails[i]
+                thumbnails.pop(i, None)
+            while len(thumbnails) > _HELD:
+                del thumbnails[next(iter(thumbnails))]
 
 
 def _thumbnail(root: Traversable, picture: Picture, kind: Pixels) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from natsort import natsort_keygen
 
 from tlpipe.errors import DataError
+from tlpipe.words import shown
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff .npy".split()  # noqa: SIM905
@@ -36,6 +37,7 @@ _PART = re.compile(
 )
 # Why a picture is left out that lies in no part: it is not of these data at all.
 BESIDE = "beside the parts"
+ODD_NAME = "its name is not UTF-8, or holds a carriage return: rename it"
 _NOT_DATA = {"__macosx", "thumbs.db", "desktop.ini"}
 _LAYOUT = """one sub-folder a class:
     {root}/
@@ -138,13 +140,13 @@ def list_folder(root: Path, *, least: int = 2) -> Listing:
                 BadFile(path, "not in a class folder") for path in _pictures_in(folder, root)
             ]
         for name in _folders_of(folder) if part else top:
-            label = unicodedata.normalize("NFC", _shown(name))
+            label = unicodedata.normalize("NFC", shown(name))
             classes.add(label)
-            for path in _walk(folder / name):
+            for path in walk(folder / name):
                 relative = path.relative_to(root).as_posix()
                 suffix = path.suffix.lower()
-                if (shown := _shown(relative)) != relative:
-                    set_aside.append(BadFile(shown, "its name is not UTF-8: rename it"))
+                if (told := shown(relative)) != relative:
+                    set_aside.append(BadFile(told, ODD_NAME))
                 elif suffix in EXTENSIONS:
                     files.append(Found(relative, label, part))
                 elif cause := unsupported(suffix):
@@ -194,7 +196,7 @@ def folder_meant(missing: Path) -> str:
 
 
 def _enough(listing: Listing, least: int) -> Listing:
-    if len(listing.class_names) >= least:
+    if len(listing.class_names) >= max(1, least):
         return listing
     found = len(listing.class_names)
     empty = ", ".join(map(repr, listing.empty_classes[:5]))
@@ -269,14 +271,32 @@ def _files_of(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if not _is_folder(entry)]
 
 
-def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """All files below ``folder``. A link back to a folder above would go round for ever."""
+def walk(
+    folder: Path, above: frozenset[str] = frozenset(), *, closed: bool = False
+) -> Iterator[Path]:
+    """All files below ``folder``. A link back to a folder above would go round for ever.
+
+    Args:
+        folder: where to begin.
+        above: the real paths of the folders above it.
+        closed: folders that may not be read stand for themselves.
+
+    Raises:
+        DataError: a folder may not be read, and they are not to stand for themselves.
+    """
     real = os.path.realpath(folder)
     if real in above:
         return
-    for entry in _entries(folder):
+    try:
+        entries = _entries(folder)
+    except DataError:
+        if not closed:
+            raise
+        yield folder
+        return
+    for entry in entries:
         if _is_folder(entry):
-            yield from _walk(folder / entry.name, above | {real})
+            yield from walk(folder / entry.name, above | {real}, closed=closed)
         else:
             yield folder / entry.name
 
@@ -289,17 +309,12 @@ def _pictures_in(folder: Path, root: Path) -> list[str]:
 def _below(folder: Path, root: Path) -> list[str]:
     """The same at any depth; none where a folder may not be read."""
     try:
-        return _pictures(_walk(folder), root)
+        return _pictures(walk(folder), root)
     except DataError:
         return []
 
 
 def _pictures(paths: Iterable[Path], root: Path) -> list[str]:
     endings = EXTENSIONS | UNSUPPORTED
-    found = (_shown(p.relative_to(root).as_posix()) for p in paths if p.suffix.lower() in endings)
+    found = (shown(p.relative_to(root).as_posix()) for p in paths if p.suffix.lower() in endings)
     return sorted(found, key=natural_key)
-
-
-def _shown(name: str) -> str:
-    """The name itself, or where it is not UTF-8 one that can be written down."""
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from tlpipe.config.load import read_yaml
 from tlpipe.config.source import is_tfds
 from tlpipe.data.folder import (
+    ODD_NAME,
     PART_NAMES,
     BadFile,
     Found,
@@ -20,7 +21,7 @@ from tlpipe.data.folder import (
 from tlpipe.data.manifest import COLUMNS
 from tlpipe.data.table import Row, Table, no_column, read, spellings
 from tlpipe.errors import DataError, nearest
-from tlpipe.words import counted
+from tlpipe.words import counted, shown
 
 _MISSING = "there is no such file"
 
@@ -45,7 +46,8 @@ def list_table(file: Path, root: Traversable, *, label: str = "label", least: in
             where=file.absolute(),
             todo="check the spelling, or give another table or folder with --data",
         )
-    table = read(file)
+    # What a run has written is taken to the letter.
+    table = read(file, trim=not is_manifest(file))
     files: dict[str, tuple[Row, Found]] = {}
     set_aside: dict[str, BadFile] = {}
     for row, label_given, split, group in _rows(table, label, empty=least == 0):
@@ -149,6 +151,8 @@ def _part(table: Table, row: Row, name: str) -> str | None:
 
 def _find(root: Traversable, text: str) -> tuple[str, str | None]:
     """The path as it leads to a file, and why it can't be used."""
+    if shown(text) != text:
+        return shown(text), ODD_NAME
     try:
         there = next((path for path in spellings(text) if (root / path).is_file()), None)
     except OSError as error:

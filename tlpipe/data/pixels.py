@@ -24,8 +24,8 @@ class Pixels:
     With 3 channels every picture is RGB, with 1 gray. With any other number the files are arrays:
     ``.npy`` of shape (H, W, channels), or a TIFF with a page or a sample for each channel. Samples
     of 8 bits between 0 and 255 are taken as they are; ``low`` to ``high`` says what else becomes
-    0 to 255, linearly and cut off at the ends. Of gray pictures of 16 bits it is all 16 unless
-    they are said.
+    0 to 255, linearly and cut off at the ends. Of pictures of 16 bits it is all 16 unless they are
+    said.
 
     Attributes:
         channels: 1 or more.
@@ -114,7 +114,7 @@ def _is_array(data: bytes, channels: int) -> bool:
 def _numpy_array(data: bytes) -> np.ndarray:
     try:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
+    except Exception as error:  # a damaged header can make the parser raise anything
         raise DecodeError(f"damaged or unsupported .npy: {error}") from error
     if array.ndim >= 2 and array.shape[0] * array.shape[1] > MAX_PIXELS:
         raise DecodeError(f"too large: the limit is {MAX_PIXELS // 10**6} million pixels")

@@ -21,7 +21,7 @@ class Row:
     Attributes:
         line: its number, from 1.
         path: what stands in the column ``path``.
-        values: the other columns by name, without space around them.
+        values: the other columns by name, without space around them unless it was to stay.
     """
 
     line: int
@@ -66,8 +66,12 @@ class Table:
         return f"{self.file}, line {row.line}"
 
 
-def read(file: Path) -> Table:
+def read(file: Path, *, trim: bool = True) -> Table:
     """Reads UTF-8 with or without a byte order mark, divided by commas, semicolons or tabs.
+
+    Args:
+        file: the table.
+        trim: take space around the cells away.
 
     Raises:
         DataError: no such file, not a table, no column ``path``, a line of another length.
@@ -78,7 +82,10 @@ def read(file: Path) -> Table:
             delimiter = max(",;\t", key=first.count)
             opened.seek(0)
             lines = csv.reader(opened, delimiter=delimiter, strict=True)
-            numbered = [(lines.line_num, [cell.strip() for cell in line]) for line in lines]
+            numbered = [
+                (lines.line_num, [cell.strip() if trim else cell for cell in line])
+                for line in lines
+            ]
     except OSError as error:
         raise DataError(
             f"The table '{file}' can't be read.",
