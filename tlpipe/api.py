@@ -76,7 +76,8 @@ def execute_run(run: Run) -> Run:
     preflight(run, stages)
     announce(run)
     execute(run, stages)
-    run.say(f"Done. Everything is in {run.folder}; start with {run.path('README.md')}")
+    start = f"; start with {run.path('README.md')}" if "report" in run.pipeline.stages else ""
+    run.say(f"Done. Everything is in {run.folder}{start}")
     if several_processes():
         from tlpipe.training.processes import leave
 

@@ -7,8 +7,10 @@ from tests.backbones.lite_pictures import photographs
 from tlpipe.backbones import catalogue
 from tlpipe.backbones.blocks import find_blocks
 from tlpipe.backbones.build import build, resolve
-from tlpipe.backbones.lite_weights import file_sha256
+from tlpipe.config.settings import Head
 from tlpipe.errors import BackboneError
+from tlpipe.pipeline.digest import file_sha256
+from tlpipe.training.network import add_head
 
 SIZE = 64
 
@@ -212,3 +214,17 @@ def test_a_torn_file_is_refused(tmp_path):
     (tmp_path / "torn.keras").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(BackboneError, match="can't be read"):
         build(str(tmp_path / "torn.keras"))
+
+
+def test_a_file_may_have_layers_that_are_called_as_those_of_a_head(batch, tmp_path):
+    image = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="logits")(layers.Rescaling(1 / 255)(image))
+    x = layers.Dropout(0.25, name="dropout")(layers.MaxPooling2D(name="pool")(x))
+    x = layers.Dropout(0.25, name="hidden1_dropout")(layers.Conv2D(6, 3, name="hidden1")(x))
+    model = keras.Model(image, layers.Dense(2, name="probabilities")(layers.Flatten()(x)))
+    found = build(saved(model, tmp_path)).model
+    expected = run(keras.Model(image, x), batch.astype("float32"))
+    np.testing.assert_allclose(run(found, batch), expected, rtol=1e-5, atol=1e-5)
+    whole = add_head(found, 3, Head(hidden=(5,)), seed=0)
+    assert whole.output.shape == (None, 3)
+    assert [b.name for b in find_blocks(found)]

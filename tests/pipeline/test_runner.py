@@ -106,6 +106,46 @@ def test_an_interrupted_stage_resumes_in_its_own_files_and_a_changed_one_starts_
     assert not half.exists()
 
 
+class Resumable(First):
+    """Leaves what only an interrupted stage needs."""
+
+    def run(self, run):
+        left = run.path("stages/first/left")
+        left.write_text(left.read_text() + "again" if left.exists() else "begun")
+        return super().run(run)
+
+    def clean(self, run):
+        assert "first" in run.state()
+        run.path("stages/first/left").unlink(missing_ok=True)
+
+
+def test_what_an_interrupted_stage_needs_is_there_until_it_counts_as_finished(
+    tmp_path, monkeypatch
+):
+    stage = Resumable(Number())
+    with monkeypatch.context() as patch:
+        real = Run.record
+
+        def full(run, stage, entry):
+            if entry is not None:
+                raise OSError(28, "No space left on device")
+            real(run, stage, entry)
+
+        patch.setattr(Run, "record", full)
+        with pytest.raises(OSError, match="No space"):
+            execute(new_run(tmp_path), [stage])
+    left = tmp_path / "stages/first/left"
+    assert left.read_text() == "begun"
+    assert actions(execute(new_run(tmp_path), [stage])) == ["resume"]
+    assert not left.exists()
+
+
+def test_a_long_name_has_room_for_a_temporary_one(tmp_path):
+    name = "a" + "é" * 125 + ".txt"
+    write_text(tmp_path / name, "whole")
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_a_stage_without_its_input_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ConfigError, match=r"'second' reads 'first.txt'"):
         execute(new_run(tmp_path), stages()[1:])

@@ -55,7 +55,7 @@ def test_off_means_a_new_view_every_epoch_and_no_rounding():
         lambda: plan(model=prefix(seed=1)),
         lambda: plan(split="def"),
         lambda: plan(augmentation="strong"),
-        lambda: plan(weights="of another file"),
+        lambda: plan(weights_file="another"),
         lambda: plan(Prepare(cache_dtype="float32")),
         lambda: plan(Prepare(cache=2)),
     ],
@@ -166,3 +166,8 @@ def test_pictures_are_kept_for_the_network_without_a_frozen_part(tmp_path, small
     assert refused.short_side == 256, "what the network sees does not depend on the room"
     assert "not kept" in sentence
     assert cache.keep_pictures(Prepare(pictures="off"), manifest, 224)[0] is None
+
+
+def test_no_fact_takes_the_place_of_what_is_looked_at():
+    with pytest.raises(ValueError, match="weights"):
+        plan(weights="of a file")

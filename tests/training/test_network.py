@@ -6,6 +6,7 @@ import pytest
 
 from tlpipe.backbones.build import build
 from tlpipe.config.settings import Head
+from tlpipe.errors import BackboneError
 from tlpipe.training.network import add_head, cut, head_boundary
 
 
@@ -92,3 +93,17 @@ def test_step_two_reads_the_map_where_pooling_learns_and_the_vector_else(backbon
     trained = {w.path for w in parts.suffix.trainable_weights}
     assert trained == {w.path for w in whole.trainable_weights}
     assert {w.path for w in whole.weights} - {w.path for w in backbone.weights} == trained
+
+
+def test_a_layer_on_both_sides_of_the_boundary_is_refused():
+    image = keras.Input((32, 32, 3))
+    twice = keras.layers.Conv2D(3, 3, 2, padding="same", name="twice")
+    first = twice(image)
+    middle = keras.layers.ReLU()(first)
+    whole = keras.Model(image, keras.layers.Flatten()(twice(middle)))
+    with pytest.raises(BackboneError, match=r"(?s)'twice' is used on both sides.*--unfreeze all"):
+        cut(whole, middle)
+    again = keras.Model(image, keras.layers.Flatten()(twice(first)))
+    with pytest.raises(BackboneError, match=r"(?s)can't be cut.*--unfreeze all"):
+        cut(again, first)
+    assert cut(whole, whole.input).suffix.count_params() == 84

@@ -1,6 +1,8 @@
 """The parts of a training step: what is frozen, at which rate the rest moves, what runs out."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ from tlpipe.config.settings import Head, UnfreezeSettings
 from tlpipe.errors import ConfigError, TrainingError
 from tlpipe.stages.training import retry_with_less_memory
 from tlpipe.targets.classes import Classes
-from tlpipe.training import device
+from tlpipe.training import capability, device
 from tlpipe.training.frozen import assert_unchanged, fingerprint, frozen_weights
 from tlpipe.training.network import add_head, cut, head_boundary, with_answers
 from tlpipe.training.optimizer import block_scales, build_optimizer
@@ -197,12 +199,12 @@ def test_memory_that_never_suffices_says_what_to_do_and_other_errors_pass(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("capability", "policy"),
+    ("known", "policy"),
     [(9.0, "mixed_bfloat16"), (8.0, "mixed_bfloat16"), (7.5, "mixed_float16"), (6.1, "float32")],
 )
-def test_precision_follows_the_gpu(monkeypatch, capability, policy):
+def test_precision_follows_the_gpu(monkeypatch, known, policy):
     monkeypatch.setattr(device, "gpus", lambda: ["gpu:0"])
-    monkeypatch.setattr(device, "compute_capability", lambda: capability)
+    monkeypatch.setattr(device, "compute_capability", lambda: known)
     assert device.resolve("auto").policy == policy
 
 
@@ -211,6 +213,7 @@ def test_precision_follows_the_gpu(monkeypatch, capability, policy):
     [
         (True, "tensorflow", "1", "mixed_bfloat16"),
         (True, "tensorflow", "0", "float32"),
+        (True, "tensorflow", "False", "float32"),
         (False, "tensorflow", "1", "float32"),
         # It has not been measured there.
         (True, "jax", "1", "float32"),
@@ -232,3 +235,47 @@ def test_precision_as_asked(monkeypatch):
         device.resolve("float16")
     with pytest.raises(ConfigError, match="float64"):
         device.resolve("float64")
+
+
+@pytest.mark.parametrize(
+    ("backend", "module", "expected"),
+    [
+        (
+            "jax",
+            SimpleNamespace(
+                local_devices=lambda backend: [SimpleNamespace(compute_capability="8.6")]
+            ),
+            8.6,
+        ),
+        (
+            "jax",
+            SimpleNamespace(
+                local_devices=lambda backend: [SimpleNamespace(compute_capability="gfx90a")]
+            ),
+            None,
+        ),
+        (
+            "torch",
+            SimpleNamespace(cuda=SimpleNamespace(get_device_capability=lambda i: (7, 5))),
+            7.5,
+        ),
+    ],
+)
+def test_the_capability_is_that_of_the_gpu_that_the_backend_uses(
+    monkeypatch, backend, module, expected
+):
+    monkeypatch.setitem(sys.modules, backend, module)
+    monkeypatch.setattr(capability.keras.backend, "backend", lambda: backend)
+    assert capability.compute_capability() == expected
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow's answer")
+def test_tensorflow_tells_the_capability_of_its_first_gpu(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+    known = {"first": {"compute_capability": (9, 0)}, "second": {}}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", known.get)
+    assert capability.compute_capability() == 9.0
+    known["first"] = {}
+    assert capability.compute_capability() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ from tlpipe.backbones.registry import Kind, Spec
 from tlpipe.errors import BackboneError, one_line
 
 _SIZE, _MINIMUM = 224, 32
+# What a head of tlpipe calls its layers: a graph has each name once.
+_NAMES_OF_HEADS = re.compile(
+    r"pool(_average|_max)?|(hidden\d+_)?dropout|hidden\d+|logits|temperature|probabilities|number"
+)
 _INNER = (keras.layers.Rescaling, keras.layers.Normalization)
 _HEADS = (
     keras.layers.GlobalAveragePooling2D,
@@ -130,7 +135,7 @@ def adopt(
         taken = "preprocess" in {op.name for op in _operations(model)}
         start = rescale(start, scale, offset, "preprocess_pixels" if taken else "preprocess")
     try:
-        flat = flatten(model, _augments, start=start, change=_with_policy, weights=weights)
+        flat = flatten(model, _augments, start=start, change=_as_ours, weights=weights)
     except (ValueError, TypeError) as error:
         raise BackboneError(
             f"'{name}' can't be built for pictures of {size} px.",
@@ -210,7 +215,10 @@ def _augments(operation: object) -> bool:
     return random and kind is not keras.layers.RandomCrop
 
 
-def _with_policy(layer: keras.Layer, config: dict[str, Any]) -> dict[str, Any]:
+def _as_ours(layer: keras.Layer, config: dict[str, Any]) -> dict[str, Any]:
     # A file holds the policy it was saved under.
     full = isinstance(layer, _INNER)
-    return {**config, "dtype": "float32" if full else keras.config.dtype_policy().name}
+    config = {**config, "dtype": "float32" if full else keras.config.dtype_policy().name}
+    if _NAMES_OF_HEADS.fullmatch(config["name"]):
+        config["name"] = f"own_{config['name']}"
+    return config

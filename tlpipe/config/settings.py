@@ -130,7 +130,7 @@ class Prepare(Settings):
         "crop", description="how a picture that is not square is made square"
     )
     augment: str = Field("light", description="none, light, medium, strong, or a pipeline file")
-    strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+    strength: Annotated[float, Field(gt=0, le=2)] = 1.0
     views: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="augmented views a picture has in all; empty: as the cache has it"
     )

@@ -13,7 +13,9 @@ from typing import Any
 
 def beside(path: Path) -> Path:
     """A hidden name in the same folder that nobody else has: containers all have process 1."""
-    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    # A name has 255 bytes at most.
+    stem = os.fsencode(path.stem)[:180].decode("utf-8", "ignore")
+    return path.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
 
 
 @contextmanager

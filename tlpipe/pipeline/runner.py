@@ -56,7 +56,7 @@ def _decide(run: Run, stage: Stage, key: str, finished: dict | None) -> tuple[st
         return "resume", "interrupted"
     if finished is None:
         return "run", "not run yet"
-    return "run", "its settings, its input or the data changed"
+    return "run", "its settings, its input, the data or what `auto` is on this machine changed"
 
 
 def _reason(action: str, why: str) -> str:
@@ -89,6 +89,8 @@ def execute(run: Run, stages: list[Stage], *, stays: bool = True) -> list[Planne
             # Looked at anew: a stage before it may have moved away what it wrote.
             action, why = _decide(run, stage, item.key, run.state().get(stage.name))
             if action == "skip":
+                # A kill may have come right before it was.
+                stage.clean(run)
                 run.say(f"{label}: {run.state()[stage.name]['summary']} (kept)")
                 continue
             run.record(stage.name, None)
@@ -105,6 +107,7 @@ def execute(run: Run, stages: list[Stage], *, stays: bool = True) -> list[Planne
                 raise
             seconds = round(time.perf_counter() - start, 2)
             run.record(stage.name, {"key": item.key, "summary": summary, "seconds": seconds})
+            stage.clean(run)
             run.journal("done", stage=stage.name, seconds=seconds, summary=summary)
             run.say(f"  {summary} ({seconds:.1f} s)")
     return planned

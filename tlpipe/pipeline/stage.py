@@ -43,6 +43,10 @@ class Stage(ABC):
     def run(self, run: Run) -> str:
         """Does the work and returns one line that says what came out."""
 
+    def clean(self, run: Run) -> None:
+        """Drops what only an interrupted stage needs; called once the stage counts as finished."""
+        return None
+
     def key(self, seed: int, read_keys: dict[str, str]) -> str:
         """SHA-256 of everything the result depends on."""
         parts = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from tlpipe.backbones.blocks import boundary, find_blocks
@@ -10,11 +9,13 @@ from tlpipe.backbones.build import input_size, resolve
 from tlpipe.backbones.hub import weights_file
 from tlpipe.backbones.weights import choose_weights
 from tlpipe.pipeline.atomic import write_json
+from tlpipe.pipeline.digest import file_sha256
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import BACKBONE, backbone_of
 from tlpipe.training.device import describe_device
 from tlpipe.training.device import resolve as resolve_precision
+from tlpipe.training.network import halves
 from tlpipe.words import counted
 
 
@@ -51,7 +52,9 @@ class BackboneStage(Stage):
         policy = resolve_precision(settings.precision).policy
         model = backbone_of(run, spec.name, size, policy).model
         if names_blocks:
-            boundary(model, step_three.blocks)
+            tensor = boundary(model, step_three.blocks).tensor
+            if tensor is not model.output:
+                halves(model, tensor)
 
     def run(self, run: Run) -> str:
         """Builds the network once and writes down what it is."""
@@ -86,4 +89,4 @@ class BackboneStage(Stage):
 
 
 def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return file_sha256(path) if path.is_file() else None

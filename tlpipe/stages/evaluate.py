@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tlpipe.artifact.classifier import load
+from tlpipe.config.settings import Evaluate
 from tlpipe.data.loader import batches
 from tlpipe.data.manifest import Manifest
 from tlpipe.data.sample import Sampler
@@ -63,7 +64,8 @@ class EvaluateStage(Stage):
 
 def scored_how(run: Run) -> dict[str, Any]:
     """What the settings say of scoring, as arguments of ``Target.scores``."""
-    settings = run.pipeline.stages["evaluate"]
+    # A pipeline may leave scoring to `tlpipe evaluate`.
+    settings = run.pipeline.stages.get("evaluate") or Evaluate()
     above = {} if settings.above is None else {"above": settings.above}
     return {"resamples": settings.resamples, **above}
 

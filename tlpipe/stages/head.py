@@ -25,6 +25,7 @@ from tlpipe.stages.inputs import (
 )
 from tlpipe.stages.training import (
     check_devices,
+    checkpoint_file,
     finish_step,
     retry_with_less_memory,
     step_files,
@@ -95,6 +96,10 @@ class HeadStage(Stage):
         )
         facts = {"trained": ["head"], "batch_size": settings.batch_size}
         return finish_step(run, self.name, progress, logits, target, facts)
+
+    def clean(self, run: Run) -> None:
+        """Drops the checkpoint."""
+        checkpoint_file(run, self.name).unlink(missing_ok=True)
 
     def _start_from_clusters(
         self,

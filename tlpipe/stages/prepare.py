@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,9 @@ from tlpipe.audit.plots import contact_sheet
 from tlpipe.backbones.build import resolve
 from tlpipe.data.augment import load as load_augmentation
 from tlpipe.data.pixels import as_rgb
+from tlpipe.errors import ConfigError
 from tlpipe.pipeline.atomic import write_json
+from tlpipe.pipeline.digest import file_sha256
 from tlpipe.pipeline.run import Run
 from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.inputs import BACKBONE, MANIFEST, PREPARE, open_manifest, open_sampler
@@ -29,10 +30,17 @@ class PrepareStage(Stage):
     def outside(self):
         """The content of a pipeline file of the user's own."""
         path = Path(self.settings.augment)
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        return file_sha256(path) if path.is_file() else None
 
     def check(self, run: Run) -> None:
-        """An unknown preset, or a pipeline file that does not work."""
+        """An unknown preset, a pipeline file that does not work, two numbers of views."""
+        cache, views = self.settings.cache, self.settings.views
+        if isinstance(cache, int) and views not in (None, cache):
+            raise ConfigError(
+                f"prepare.cache ({cache}) and prepare.views ({views}) differ.",
+                cause="both say how many augmented views a picture has",
+                todo=f"leave one of them out: --cache auto, or --set prepare.views={cache}",
+            )
         backbone = run.pipeline.stages["backbone"]
         size = backbone.resolution or resolve(backbone.name).default_size
         channels = run.pipeline.stages["scan"].channels

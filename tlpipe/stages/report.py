@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tlpipe.artifact.model_file import own_layers
 from tlpipe.audit import answer_plots
 from tlpipe.audit.card import model_card
 from tlpipe.audit.plots import confusion_matrix, learning_curves, reliability
@@ -19,7 +20,7 @@ from tlpipe.pipeline.stage import Stage
 from tlpipe.stages.evaluate import METRICS, PREDICTIONS
 from tlpipe.stages.inputs import BACKBONE, MANIFEST, open_manifest, open_target
 from tlpipe.stages.scan import BAD, DUPLICATES, SCAN
-from tlpipe.stages.select import CHOICE, versions
+from tlpipe.stages.select import CHOICE, MODEL, versions
 from tlpipe.stages.split import NOTES
 from tlpipe.stages.unfreeze import HEAD_FACTS, UNFROZEN_FACTS
 from tlpipe.words import counted, were
@@ -48,6 +49,7 @@ class ReportStage(Stage):
         HEAD_FACTS,
         UNFROZEN_FACTS,
         CHOICE,
+        MODEL,
         METRICS,
         PREDICTIONS,
     )
@@ -80,6 +82,7 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
     """Everything the model card states, read back from the run folder."""
     backbone, choice = read_json(run.path(BACKBONE)), read_json(run.path(CHOICE))
     stages, notes = run.pipeline.stages, read_json(run.path(NOTES))
+    scan = stages["scan"]
     counts: dict[str, Counter] = {}
     target = open_target(run, manifest)
     for picture in manifest.pictures:
@@ -94,9 +97,15 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
         "headline": target.headline(metrics["test"]) if "test" in metrics else "",
         "date": time.strftime("%Y-%m-%d"),
         "run": str(run.folder),
-        "input": {"size": backbone["size"], "resize": stages["prepare"].resize},
+        "input": {
+            "size": backbone["size"],
+            "resize": stages["prepare"].resize,
+            "channels": scan.channels,
+            "range": None if (scan.low, scan.high) == (0, 255) else (scan.low, scan.high),
+        },
+        "own_layers": own_layers(run.path(MODEL)),
         "data": {
-            "root": run.pipeline.stages["scan"].data,
+            "root": scan.data,
             "counts": {
                 part: dict(counts[part]) for part in ("train", "val", "test") if part in counts
             },
@@ -113,7 +122,6 @@ def card_facts(run: Run, manifest: Manifest) -> dict[str, Any]:
             "backbone": backbone["name"],
             "weights": backbone["weights"],
             "augmentation": stages["prepare"].augment,
-            "pool": stages["head"].pool,
             "steps": _steps(run, backbone),
         },
         "metrics": metrics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -90,7 +91,7 @@ def open_source(
             facts={
                 "backbone": facts["name"],
                 # Of a file of the user's own it is that of the whole file: what its layers do, too.
-                "weights": facts["weights_sha256"],
+                "weights_file": facts["weights_sha256"],
                 "size": facts["size"],
                 "policy": facts["policy"],
                 "resize": settings.resize,
@@ -126,20 +127,13 @@ def finish_step(
     logits,
     target: Target,
     facts: dict,
-    *,
-    paused: bool = False,
 ) -> str:
-    """Writes what a finished step leaves behind, and returns the summary.
-
-    Its checkpoint is dropped, unless the step is only ``paused`` and may go on in another run.
-    """
+    """Writes what a finished step leaves behind, and returns the summary."""
     checkpoint.save_weights(run.path(f"stages/{stage}/weights.npz"), progress.best)
     with writing(run.path(f"stages/{stage}/val_logits.npy")) as temporary:
         np.save(temporary, logits)
     facts = {"history": progress.history, "best_epoch": progress.best_epoch, **facts}
     write_json(run.path(f"stages/{stage}/facts.json"), facts)
-    if not paused:
-        checkpoint_file(run, stage).unlink()
     best = progress.history[progress.best_epoch - 1]
     return (
         f"best epoch {progress.best_epoch}: validation loss {best['val_loss']:.4f}, "
@@ -204,7 +198,8 @@ def train_step(
         )
     seconds = time.perf_counter() - start
     blocks = getattr(settings, "blocks", None)
-    run.say(f"  {verdict(source.meter, seconds, run.pipeline.stages['prepare'], blocks)}")
+    prepare, computed = run.pipeline.stages["prepare"], min(views or math.inf, settings.epochs)
+    run.say(f"  {verdict(source.meter, seconds, prepare, blocks, computed)}")
     assert_unchanged(before, cut.whole, stage)
     run.say("  proof: not one bit of the frozen part changed")
     return progress, predict_logits(suffix, source, task.val, devices)

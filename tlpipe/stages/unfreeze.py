@@ -18,6 +18,7 @@ from tlpipe.stages.inputs import (
 )
 from tlpipe.stages.training import (
     check_devices,
+    checkpoint_file,
     finish_step,
     retry_with_less_memory,
     step_files,
@@ -88,5 +89,9 @@ class UnfreezeStage(Stage):
             "trained": [*where.trained, "head"],
             "batch_size": settings.batch_size,
         }
-        paused = settings.pause is not None and settings.pause < settings.epochs
-        return finish_step(run, self.name, progress, logits, target, facts, paused=paused)
+        return finish_step(run, self.name, progress, logits, target, facts)
+
+    def clean(self, run: Run) -> None:
+        """Drops the checkpoint, unless the step is only paused and may go on in another run."""
+        if self.settings.pause is None or self.settings.pause >= self.settings.epochs:
+            checkpoint_file(run, self.name).unlink(missing_ok=True)

@@ -38,7 +38,7 @@ class Pictures:
         self.sampler, self.batch_size, self.meter = sampler, batch_size, Meter()
 
     def stream(self, rows: np.ndarray, view: int | None) -> Iterator[Batch]:
-        """Yields (uint8 (b, size, size, 3), rows)."""
+        """Yields (uint8 (b, size, size, channels), rows)."""
         with batches(self.sampler, rows, view=view, batch_size=self.batch_size) as loading:
             before = 0.0
             for batch in loading:

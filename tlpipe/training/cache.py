@@ -19,7 +19,7 @@ from tlpipe.training.device import gpus
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, touch
 
-VERSION = 3
+VERSION = 4
 AUTO_VIEWS = 4
 # Settings of a layer that its activations do not hang on; its weights have a key of their own.
 _NO_MATTER = ("name", "trainable", "seed", "initializer", "regularizer", "constraint")
@@ -165,8 +165,10 @@ def _key(prefix, tensor, dtype: str, views: int, facts: dict) -> str:
         "shape": list(tensor.shape[1:]),
         "dtype": dtype,
         "views": views,
-        **facts,
     }
+    if taken := parts.keys() & facts.keys():
+        raise ValueError(f"facts of another meaning in the cache's key: {sorted(taken)}")
+    parts |= facts
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

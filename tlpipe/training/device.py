@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 
 import keras
 
 from tlpipe.data.machine import has_amx
 from tlpipe.errors import ConfigError
+from tlpipe.training.capability import compute_capability
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,6 @@ def gpus() -> list[str]:
         return []
 
 
-def compute_capability() -> float | None:
-    """The first GPU's compute capability as the driver tells it, or None without one."""
-    query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-        return float(answer.stdout.split()[0])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
-
-
 def describe_device() -> str:
     """One phrase for the run's first lines, such as ``CPU`` or ``GPU gpu:0``."""
     found = gpus()
@@ -51,7 +41,7 @@ def describe_device() -> str:
 
 def _has_quick_bfloat16() -> bool:
     # Without oneDNN, which a person may have switched off, TensorFlow makes no use of AMX.
-    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() not in ("0", "false")
     return keras.backend.backend() == "tensorflow" and one_dnn and has_amx()
 
 

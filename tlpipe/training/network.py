@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from tlpipe.config.settings import Head
+from tlpipe.errors import BackboneError, one_line
 from tlpipe.heads import pooling
 
 
@@ -25,7 +26,7 @@ def add_head(
     validation.
 
     Args:
-        backbone: image, uint8 (b, h, w, 3), to feature map (b, h', w', c).
+        backbone: image, uint8 (b, h, w, channels), to feature map (b, h', w', c).
         outputs: how many logits come out.
         settings: pooling, hidden layers, dropout and penalties.
         seed: of the head's first weights and of the dropout.
@@ -92,14 +93,44 @@ def cut(whole: keras.Model, tensor: keras.KerasTensor, *, batch_norm: bool = Fal
 
     Everything in front of the tensor is frozen, and so is every BatchNorm behind it unless
     ``batch_norm`` is set: a frozen BatchNorm runs in inference mode.
+
+    Raises:
+        BackboneError: a layer with weights is used on both sides.
     """
-    prefix = None if tensor is whole.input else keras.Model(whole.input, tensor)
-    suffix = keras.Model(tensor, whole.output)
+    prefix, suffix = halves(whole, tensor)
     behind = {id(layer) for layer in suffix.layers}
     for layer in whole.layers:
         normalises = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = id(layer) in behind and (batch_norm or not normalises)
     return Cut(whole, prefix, suffix)
+
+
+def halves(whole: keras.Model, tensor: keras.KerasTensor) -> tuple[keras.Model | None, keras.Model]:
+    """What stands in front of ``tensor`` (None: nothing) and behind it; they share its layers.
+
+    Raises:
+        BackboneError: a layer with weights is used on both sides.
+    """
+    todo = "unfreeze fewer blocks, or more (--unfreeze all)"
+    try:
+        suffix = keras.Model(tensor, whole.output)
+    except ValueError as error:
+        # So it is where the very layer whose output the tensor is comes again behind it.
+        raise BackboneError(
+            "The network can't be cut at this freeze boundary.", cause=one_line(error), todo=todo
+        ) from error
+    if tensor is whole.input:
+        return None, suffix
+    prefix = keras.Model(whole.input, tensor)
+    behind = {id(layer) for layer in suffix.layers}
+    shared = [layer.name for layer in prefix.layers if layer.weights and id(layer) in behind]
+    if shared:
+        raise BackboneError(
+            f"The layer '{shared[0]}' is used on both sides of the freeze boundary.",
+            cause="it would have to be frozen and trained at once",
+            todo=todo,
+        )
+    return prefix, suffix
 
 
 def head_boundary(whole: keras.Model) -> keras.KerasTensor:
