@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tlpipe.artifact.model_file import own_layers
 from tlpipe.audit.card import model_card
 from tlpipe.data.decode import decode
 from tlpipe.data.resize import fit
@@ -170,16 +171,30 @@ def test_the_lines_of_python_in_the_card_run(facts, tmp_path, capsys, monkeypatc
         assert sum(map(float, numbers)) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["avg", "max", "both", "l2", "gem", "spp", "netvlad"])
-def test_the_card_says_when_the_model_needs_tlpipe(facts, kind):
-    from tlpipe.heads.pooling import KINDS
-
-    assert kind in KINDS
-    facts["recipe"]["pool"] = kind
+@pytest.mark.parametrize("own", [[], ["GeMPooling"], ["TakeChannels", "scaled_tanh"]])
+def test_the_card_says_when_the_model_needs_tlpipe(facts, own):
+    facts["own_layers"] = own
     card = model_card(facts)
-    own = kind in ("l2", "gem", "spp", "netvlad")
-    assert ("import cv2, keras\nimport tlpipe.heads.pooling\n" in card) == own
+    assert ("import cv2, keras\nimport tlpipe.artifact.model_file\n" in card) == bool(own)
     assert ("not tlpipe" in card) == (not own)
+    assert all(name.replace("_", "\\_") in card for name in own)
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(1, "gray pictures"), (6, "6-channel pictures")])
+def test_the_card_of_a_model_with_a_range_of_its_own_tells_it_and_shows_tlpipe(facts):
+    facts["input"]["range"] = (0.0, 4095.0)
+    card = model_card(facts)
+    assert "samples from 0 to 4095" in card
+    assert "cv2" not in card
+
+
+def test_the_card_of_a_model_of_other_channels_shows_no_rgb(facts, channels, kind):
+    facts["input"]["channels"] = channels
+    card = model_card(facts)
+    assert f"`model.keras` takes {kind}, uint8" in card
+    assert "RGB" not in card
+    assert "cv2" not in card
+    assert 'tlpipe.load(".").predict("new_pictures/")' in card
 
 
 WITHOUT_AND_WITH = """
@@ -208,9 +223,10 @@ def test_with_the_import_in_the_card_a_new_process_loads_tlpipes_layers(facts, t
         tmp_path / "model.keras"
     )
     Image.fromarray(load_sample_images().images[0]).save(tmp_path / "picture.jpg")
-    facts["recipe"]["pool"] = "gem"
+    facts["own_layers"] = own_layers(tmp_path / "model.keras")
+    assert facts["own_layers"] == ["GeMPooling"]
     (code,) = re.findall(r"```python\n(.*?)```", model_card(facts), flags=re.S)
-    without = code.replace("import tlpipe.heads.pooling\n", "")
+    without = code.replace("import tlpipe.artifact.model_file\n", "")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # One process, first without: what is imported stays.
     done = subprocess.run(

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib import resources
 
 import keras
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from tests.export.runs import NAMES, SIZE, TEMPERATURE, make_run, network
@@ -183,3 +185,33 @@ def _number_the_labels(run):
     model, metadata = model_file.load(run / "model.keras")
     digest = Manifest.read(run / "manifest.csv").digest
     model_file.save(model, run / "model.keras", metadata.model_copy(update={"split": digest}))
+
+
+def test_the_examples_read_pictures_alike():
+    folder = resources.files("tlpipe.export") / "examples"
+    texts = [(folder / f"{name}.py").read_text("utf-8") for name in FORMATS]
+    readers = {text[text.index("for path in") : text.index("    pixels =")] for text in texts}
+    assert len(texts) == 4
+    assert len(readers) == 1
+
+
+def test_an_example_reads_odd_pictures_as_the_command_does(run, exported, photos, tmp_path):
+    whole = Image.open(sorted((photos / "test").rglob("*.png"))[0])
+    clear = whole.convert("RGBA")
+    clear.putpixel((5, 5), (0, 0, 0, 0))
+    clear.paste((0, 200, 0, 0), (10, 10, 50, 50))
+    clear.save(tmp_path / "clear.png")
+    deep = np.asarray(whole.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    files = [str(tmp_path / name) for name in ("clear.png", "deep.png")]
+    example = run / "export" / "onnx" / "use.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", example, *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()[:: len(NAMES)]
+    for line, prediction in zip(lines, load(run).predict(files), strict=True):
+        assert line.startswith(f"{prediction.path} {prediction.label} ")
+        assert float(line.split()[-1]) == pytest.approx(max(prediction.probabilities), abs=1e-4)

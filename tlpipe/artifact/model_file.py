@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -72,12 +73,19 @@ class Metadata(BaseModel):
 def save(model: keras.Model, path: Path, metadata: Metadata) -> None:
     """Writes the model with ``metadata`` as one more member of the Keras zip file.
 
-    Keras ignores the member, so `keras.saving.load_model` reads the file without tlpipe.
+    Keras ignores the member, so `keras.saving.load_model` reads the file, and without tlpipe where
+    there are no ``own_layers``.
     """
     with writing(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(MEMBER, metadata.model_dump_json(indent=2))
+
+
+def own_layers(path: Path) -> list[str]:
+    """Names of the layers and functions in the file that Keras only knows from tlpipe, sorted."""
+    with zipfile.ZipFile(path) as archive:
+        return sorted(set(re.findall(r'"tlpipe>(\w+)"', archive.read("config.json").decode())))
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -100,7 +108,7 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def load(path: Path) -> tuple[keras.Model, Metadata]:
-    """The network, uint8 (b, size, size, 3) to answers (b, outputs), and its metadata."""
+    """The network, uint8 (b, size, size, channels) to answers (b, outputs), and its metadata."""
     metadata = read_metadata(path)
     with warnings.catch_warnings():
         # Keras warns that the optimizer is not there; it is left out on purpose.

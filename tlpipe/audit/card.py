@@ -49,7 +49,9 @@ def model_card(facts: Mapping[str, Any]) -> str:
         headline: the test scores in a line; used where the target is not ``class``.
         date: str, when it was trained.
         run: str, the run folder as a person would type it.
-        input: ``size`` (pixels) and ``resize`` ('crop', 'pad' or 'squash').
+        input: ``size`` (pixels), ``resize`` ('crop', 'pad' or 'squash'), ``channels``, and
+            ``range``: the samples that become 0 and 255, where they are not these.
+        own_layers: names of what in the model plain Keras does not know.
         data: ``root``; ``counts`` {part: {class: n}}; ``set_aside`` [{path, cause}];
             ``duplicates`` {exact, near, conflicting: n}; ``grouped`` (bool: related pictures were
             kept together); ``notes`` [str].

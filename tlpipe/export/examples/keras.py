@@ -9,13 +9,26 @@ import numpy as np
 from PIL import Image, ImageOps
 
 about = json.loads(Path(__file__).with_name("about.json").read_text("utf-8"))
-size, channels = about["size"], about["channels"]
+size, channels, low, high = (about[key] for key in ("size", "channels", "low", "high"))
 if about["own_layers"]:
     import tlpipe.artifact.model_file  # noqa: F401  Keras can only load layers it was told of.
 model = keras.saving.load_model(Path(__file__).with_name("model.keras"), compile=False)
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
+if channels not in (1, 3):
+    sys.exit(
+        f"It takes uint8 (n, {size}, {size}, {channels}), which is no picture file: see above."
+    )
 for path in sys.argv[1:] or sys.exit(__doc__):
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith("I;16"):  # gray of 16 bits
+        deep = np.asarray(picture, "float32")
+        deep = deep // 256 if (low, high) == (0, 255) else (deep - low) * 255 / (high - low) + 0.5
+        picture = Image.fromarray(deep.clip(0, 255).astype("uint8"))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    # Of colours of 16 bits Pillow keeps the upper byte: where low and high are set, read them anew.
+    picture = picture.convert("L" if channels == 1 else "RGB")
     picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
     answers = np.asarray(model.predict_on_batch(pixels))

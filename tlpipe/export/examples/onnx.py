@@ -10,12 +10,28 @@ from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession(Path(__file__).with_name("model.onnx"))
 about = session.get_modelmeta().custom_metadata_map
-names, size, channels = (json.loads(about[key]) for key in ("class_names", "size", "channels"))
+about = {key: json.loads(value) for key, value in about.items()}
+size, channels, low, high = (about[key] for key in ("size", "channels", "low", "high"))
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
+if channels not in (1, 3):
+    sys.exit(
+        f"It takes uint8 (n, {size}, {size}, {channels}), which is no picture file: see above."
+    )
 for path in sys.argv[1:] or sys.exit(__doc__):
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
-    picture = fit[json.loads(about["resize"])](picture, (size, size), Image.Resampling.HAMMING)
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith("I;16"):  # gray of 16 bits
+        deep = np.asarray(picture, "float32")
+        deep = deep // 256 if (low, high) == (0, 255) else (deep - low) * 255 / (high - low) + 0.5
+        picture = Image.fromarray(deep.clip(0, 255).astype("uint8"))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    # Of colours of 16 bits Pillow keeps the upper byte: where low and high are set, read them anew.
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
     (answers,) = session.run(None, {"image": pixels})
-    for answer, name in sorted(zip(answers[0].tolist(), names, strict=True), reverse=True)[:3]:
+    for answer, name in sorted(
+        zip(answers[0].tolist(), about["class_names"], strict=True), reverse=True
+    )[:3]:
         print(path, name, f"{answer:.4f}")

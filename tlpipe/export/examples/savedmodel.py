@@ -10,11 +10,24 @@ from PIL import Image, ImageOps
 
 folder = Path(__file__).with_name("model")
 about = json.loads((folder / "assets.extra" / "about.json").read_text("utf-8"))
-size, channels = about["size"], about["channels"]
+size, channels, low, high = (about[key] for key in ("size", "channels", "low", "high"))
 network = tf.saved_model.load(folder)
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
+if channels not in (1, 3):
+    sys.exit(
+        f"It takes uint8 (n, {size}, {size}, {channels}), which is no picture file: see above."
+    )
 for path in sys.argv[1:] or sys.exit(__doc__):
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("L" if channels == 1 else "RGB")
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith("I;16"):  # gray of 16 bits
+        deep = np.asarray(picture, "float32")
+        deep = deep // 256 if (low, high) == (0, 255) else (deep - low) * 255 / (high - low) + 0.5
+        picture = Image.fromarray(deep.clip(0, 255).astype("uint8"))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    # Of colours of 16 bits Pillow keeps the upper byte: where low and high are set, read them anew.
+    picture = picture.convert("L" if channels == 1 else "RGB")
     picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
     answers = network.serve(tf.constant(pixels)).numpy()
