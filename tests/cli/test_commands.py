@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import typer
 from rich.console import Console
 
 from tlpipe.artifact.classifier import Prediction
+from tlpipe.cli.app import app
+from tlpipe.cli.finetune import SHORTHANDS
 from tlpipe.cli.predict import _table
 from tlpipe.cli.shared import _as_yaml
 from tlpipe.config.load import FINETUNE, override, validate
@@ -242,6 +246,19 @@ def test_help_of_every_command_has_an_example(call):
         code, shown, _ = call(name, "--help")
         assert code == 0
         assert f"tlpipe {name}" in " ".join(shown.split()), name
+
+
+def test_the_defaults_in_the_help_are_those_of_the_settings():
+    command, told = typer.main.get_command(app).commands["finetune"], 0
+    stages = validate(FINETUNE).stages
+    for option in command.params:
+        found = re.search(r"\[default: (\S+)\]", option.help or "")
+        for key in SHORTHANDS.get(option.name, ()) if found else ():
+            stage, name = key.split(".")
+            default = type(stages[stage]).model_fields[name].default
+            assert found[1] in (str(default), "none" if default in (None, ()) else ""), key
+            told += 1
+    assert told > 12
 
 
 def test_help_imports_nothing_heavy():

@@ -9,7 +9,6 @@ import typer
 from typer import Option
 
 from tlpipe.cli.shared import Data, DryRun, Label, Out, Seed, Set, start
-from tlpipe.config.settings import Backbone, Head, Prepare, Scan, Settings, UnfreezeSettings
 from tlpipe.errors import ConfigError
 
 EPILOG = """
@@ -54,10 +53,6 @@ SHORTHANDS = {
 }
 
 
-def _with_default(text: str, settings: type[Settings], name: str) -> str:
-    return rf"{text} \[default: {settings.model_fields[name].default}]"
-
-
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
     app.command("finetune", epilog=EPILOG)(finetune)
@@ -70,57 +65,45 @@ def finetune(
         Path | None, Option("--from", help="A search's folder: its best recipe, not the defaults.")
     ] = None,
     target: Annotated[
-        str | None, Option(help=_with_default("class, labels or number.", Scan, "target"))
+        str | None, Option(help="class, labels or number. \\[default: class]")
     ] = None,
     out: Out = None,
     seed: Seed = None,
     backbone: Annotated[
-        str | None, Option(help=_with_default("See `tlpipe backbones`.", Backbone, "name"))
+        str | None, Option(help="See `tlpipe backbones`. \\[default: efficientnet_lite0]")
     ] = None,
     weights: Annotated[
         str | None,
-        Option(
-            help=_with_default("auto, bundled, imagenet, none, or a file.", Backbone, "weights")
-        ),
+        Option(help="auto, bundled, imagenet, none, or a file. \\[default: auto]"),
     ] = None,
     resolution: Annotated[
         int | None, Option(help="Side of the input in pixels. \\[default: the backbone's own]")
     ] = None,
     unfreeze: Annotated[
         str | None,
-        Option(
-            help=_with_default(
-                "Blocks from the top, a block's name, all, none.", UnfreezeSettings, "blocks"
-            )
-        ),
+        Option(help="Blocks from the top, a block's name, all, none. \\[default: 3]"),
     ] = None,
     augment: Annotated[
         str | None,
-        Option(
-            help=_with_default(
-                "none, light, medium, strong, or a pipeline file.", Prepare, "augment"
-            )
-        ),
+        Option(help="none, light, medium, strong, or a pipeline file. \\[default: light]"),
     ] = None,
     pool: Annotated[
         str | None,
-        Option(help=_with_default("avg, max, both, l2, gem, spp or netvlad.", Head, "pool")),
+        Option(help="avg, max, both, l2, gem, spp or netvlad. \\[default: avg]"),
     ] = None,
     hidden: Annotated[
         str | None,
         Option(help="Units of hidden dense layers, as 256 or 512,128. \\[default: none]"),
     ] = None,
     head_epochs: Annotated[
-        int | None, Option(help=_with_default("Epochs with the backbone frozen.", Head, "epochs"))
+        int | None, Option(help="Epochs with the backbone frozen. \\[default: 8]")
     ] = None,
     unfreeze_epochs: Annotated[
         int | None,
-        Option(
-            help=_with_default("Epochs with the top blocks unfrozen.", UnfreezeSettings, "epochs")
-        ),
+        Option(help="Epochs with the top blocks unfrozen. \\[default: 8]"),
     ] = None,
     batch_size: Annotated[
-        int | None, Option(help=_with_default("Pictures a training step.", Head, "batch_size"))
+        int | None, Option(help="Pictures a training step. \\[default: 32]")
     ] = None,
     balance: Annotated[
         bool | None, Option("--balance/--no-balance", help="Weigh rare classes more.")
@@ -130,21 +113,19 @@ def finetune(
     ] = None,
     precision: Annotated[
         str | None,
-        Option(help=_with_default("auto, float32, bfloat16 or float16.", Backbone, "precision")),
+        Option(help="auto, float32, bfloat16 or float16. \\[default: auto]"),
     ] = None,
     devices: Annotated[
         str | None,
-        Option(help=_with_default("GPUs that train together, or all.", Backbone, "devices")),
+        Option(help="GPUs that train together, or all. \\[default: 1]"),
     ] = None,
     cache: Annotated[
         str | None,
-        Option(
-            help=_with_default("Augmented views kept: auto, off, or a number.", Prepare, "cache")
-        ),
+        Option(help="Augmented views kept: auto, off, or a number. \\[default: auto]"),
     ] = None,
     cache_size: Annotated[
         float | None,
-        Option(help=_with_default("GB all caches together may take.", Prepare, "cache_size")),
+        Option(help="GB all caches together may take. \\[default: 20.0]"),
     ] = None,
     top: Annotated[
         int | None,

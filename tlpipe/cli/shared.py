@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from rich.console import Console
 from typer import Option
 
@@ -69,6 +68,8 @@ def _check_folder(data: str | None) -> None:
 
 def _as_yaml(value: Any) -> str:
     """Text for :func:`tlpipe.config.load.override`; numbers typed as text stay numbers."""
+    import yaml
+
     if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)", value):
         return value
     return (
