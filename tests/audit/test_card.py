@@ -180,7 +180,6 @@ def test_the_card_says_when_the_model_needs_tlpipe(facts, own):
     assert all(name.replace("_", "\\_") in card for name in own)
 
 
-@pytest.mark.parametrize(("channels", "kind"), [(1, "gray pictures"), (6, "6-channel pictures")])
 def test_the_card_of_a_model_with_a_range_of_its_own_tells_it_and_shows_tlpipe(facts):
     facts["input"]["range"] = (0.0, 4095.0)
     card = model_card(facts)
@@ -188,6 +187,7 @@ def test_the_card_of_a_model_with_a_range_of_its_own_tells_it_and_shows_tlpipe(f
     assert "cv2" not in card
 
 
+@pytest.mark.parametrize(("channels", "kind"), [(1, "gray pictures"), (6, "6-channel pictures")])
 def test_the_card_of_a_model_of_other_channels_shows_no_rgb(facts, channels, kind):
     facts["input"]["channels"] = channels
     card = model_card(facts)

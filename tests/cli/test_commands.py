@@ -256,8 +256,10 @@ def test_the_defaults_in_the_help_are_those_of_the_settings():
         for key in SHORTHANDS.get(option.name, ()) if found else ():
             stage, name = key.split(".")
             default = type(stages[stage]).model_fields[name].default
-            assert found[1] in (str(default), "none" if default in (None, ()) else ""), key
-            told += 1
+            # What is not said may have another meaning than None: see the column of labels.
+            if default is not None:
+                assert found[1] == ("none" if default == () else str(default)), key
+                told += 1
     assert told > 12
 
 
