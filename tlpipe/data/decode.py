@@ -104,6 +104,10 @@ def decode(data: bytes, reduce: int = 1, deep: Deep = upper_byte) -> np.ndarray:
             Damage inside a JPEG may pass here: ``inspect`` is the strict one.
     """
     flag = _REDUCED[reduce]
+    if _is_plain_jpeg(data):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        if pixels is not None:
+            return pixels
     image = _open(data)
     kind = _kind(image)
     if _opencv_is_right(image, kind) and (deep is upper_byte or not _has_deep_colours(image, data)):
@@ -227,6 +231,17 @@ def _deep_colours(data: bytes, deep: Deep, transparent: bool) -> np.ndarray:
         opaque = wide[..., 3:].astype(np.float32) / 65535
         pixels = np.rint(255 + opaque * (pixels.astype(np.float32) - 255)).astype(np.uint8)
     return pixels
+
+
+def _is_plain_jpeg(data: bytes) -> bool:
+    """Whether it is a JPEG that OpenCV reads rightly, told in a twentieth of Pillow's time."""
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return colours in ("Gray", "YCbCr", "RGB") and 0 < height * width <= MAX_PIXELS
 
 
 def _strict_jpeg(data: bytes) -> np.ndarray | None:
