@@ -15,9 +15,7 @@ size, channels, low, high = (about[key] for key in ("size", "channels", "low", "
 network = Interpreter(str(file)).get_signature_runner()
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
 if channels not in (1, 3):
-    sys.exit(
-        f"It takes uint8 (n, {size}, {size}, {channels}), which is no picture file: see above."
-    )
+    sys.exit(f"No pictures: give the network arrays, uint8 (n, {size}, {size}, {channels}).")
 for path in sys.argv[1:] or sys.exit(__doc__):
     picture = ImageOps.exif_transpose(Image.open(path))
     if picture.mode.startswith("I;16"):  # gray of 16 bits

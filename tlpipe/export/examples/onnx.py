@@ -14,9 +14,7 @@ about = {key: json.loads(value) for key, value in about.items()}
 size, channels, low, high = (about[key] for key in ("size", "channels", "low", "high"))
 fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "squash": Image.Image.resize}
 if channels not in (1, 3):
-    sys.exit(
-        f"It takes uint8 (n, {size}, {size}, {channels}), which is no picture file: see above."
-    )
+    sys.exit(f"No pictures: give the network arrays, uint8 (n, {size}, {size}, {channels}).")
 for path in sys.argv[1:] or sys.exit(__doc__):
     picture = ImageOps.exif_transpose(Image.open(path))
     if picture.mode.startswith("I;16"):  # gray of 16 bits
@@ -31,7 +29,6 @@ for path in sys.argv[1:] or sys.exit(__doc__):
     picture = fit[about["resize"]](picture, (size, size), Image.Resampling.HAMMING)
     pixels = np.asarray(picture, "uint8").reshape(1, size, size, channels)
     (answers,) = session.run(None, {"image": pixels})
-    for answer, name in sorted(
-        zip(answers[0].tolist(), about["class_names"], strict=True), reverse=True
-    )[:3]:
+    ranked = sorted(zip(answers[0].tolist(), about["class_names"], strict=True), reverse=True)
+    for answer, name in ranked[:3]:
         print(path, name, f"{answer:.4f}")
