@@ -166,6 +166,52 @@ def test_reduced_jpeg_is_the_same_picture_smaller(reduce):
     assert apart(small, cv2.resize(whole, size, interpolation=cv2.INTER_AREA)) < 4
 
 
+_AT_SCALE = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+}
+
+
+@pytest.mark.parametrize("reduce", _AT_SCALE)
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "gray"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_the_pixels_that_opencv_gives_it(reduce, subsampling, progressive):
+    gray = subsampling == "gray"
+    options = {} if gray else {"subsampling": subsampling}
+    data = encoded(GRAY if gray else cat(), "JPEG", progressive=progressive, **options)
+    theirs = cv2.imdecode(np.frombuffer(data, np.uint8), _AT_SCALE[reduce])
+    assert np.array_equal(decode(data, reduce), theirs)
+
+
+def segments(*between: bytes) -> bytes:
+    """A JPEG of the cat with these bytes behind its first marker."""
+    data = encoded(cat(), "JPEG", quality=95)
+    return data[:2] + b"".join(between) + data[2:]
+
+
+def test_the_orientation_is_found_behind_other_segments():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = exif.tobytes()
+    exif = b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block
+    # One that only looks like it, inside a comment.
+    comment = b"\xff\xfe\x00\x10\xff\xe1\x00\x0aExif\0\0abcd"
+    turned = np.rot90(cat(), -1)
+    assert apart(decode(segments(comment, exif)), turned) < 3
+    assert apart(decode(segments(comment)), cat()) < 3
+    # A marker may be preceded by any number of 0xff.
+    assert apart(decode(segments(b"\xff\xff", exif)), turned) < 3
+
+
+def test_a_jpeg_that_ends_in_its_header_is_an_error():
+    data = encoded(cat(), "JPEG")
+    header = data[: data.index(b"\xff\xda") + 1]
+    with pytest.raises(DecodeError, match="corrupt JPEG"):
+        decode(header)
+
+
 def test_an_odd_size_reduces_upwards():
     assert decode(encoded(cat(), "JPEG"), reduce=8).shape == (38, 57, 3)
 

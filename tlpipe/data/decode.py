@@ -1,8 +1,8 @@
 """The bytes of a picture file become uint8 RGB, or a cause in plain words.
 
-OpenCV is fastest and is used wherever it was measured to be right. Pillow reads the rest: CMYK,
-transparency, 16-bit gray, TIFF, GIF. Colour profiles are not applied; of an animation or a
-multi-page file the first picture is read.
+simplejpeg and, for other formats, OpenCV are fastest and are used wherever they were measured to be
+right. Pillow reads the rest: CMYK, transparency, 16-bit gray, TIFF, GIF. Colour profiles are not
+applied; of an animation or a multi-page file the first picture is read.
 """
 
 from __future__ import annotations
@@ -28,15 +28,8 @@ cv2.setNumThreads(0)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# "Gray" with the RGB flag gives colour, at that scale, and saves a pass from BGR to RGB.
-_REDUCED = {
-    1: cv2.IMREAD_COLOR_RGB,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
-}
+_PLAIN_JPEG = {"L", "RGB"}
 _FAST_MODES = {
-    "JPEG": {"L", "RGB"},
     "PNG": {"1", "L", "P", "RGB"},
     "BMP": {"1", "L", "P", "RGB"},
     "WEBP": {"RGB"},
@@ -103,16 +96,11 @@ def decode(data: bytes, reduce: int = 1, deep: Deep = upper_byte) -> np.ndarray:
         DecodeError: not a picture, an unsupported kind, damaged, or above 178 million pixels.
             Damage inside a JPEG may pass here: ``inspect`` is the strict one.
     """
-    flag = _REDUCED[reduce]
-    if _is_plain_jpeg(data):
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-        if pixels is not None:
-            return pixels
+    if data.startswith(b"\xff\xd8") and (pixels := _plain_jpeg(data, reduce)) is not None:
+        return pixels
     image = _open(data)
-    kind = _kind(image)
-    if _opencv_is_right(image, kind) and (deep is upper_byte or not _has_deep_colours(image, data)):
-        flag = flag if kind == "JPEG" else cv2.IMREAD_COLOR_RGB
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if _opencv_is_right(image) and (deep is upper_byte or not _has_deep_colours(image, data)):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if pixels is not None:
             return pixels
     return _pillow(image, data, deep)
@@ -127,7 +115,7 @@ def inspect(data: bytes, deep: Deep = upper_byte) -> Inspection:
     image = _open(data)
     kind = _kind(image)
     pixels = _strict_jpeg(data) if kind == "JPEG" else None
-    if pixels is None or image.mode not in _FAST_MODES["JPEG"]:
+    if pixels is None or image.mode not in _PLAIN_JPEG:
         pixels = _pillow(image, data, deep)
         return Inspection(pixels.shape[1], pixels.shape[0], pixels)
     width, height = image.size
@@ -167,11 +155,11 @@ def _kind(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else image.format
 
 
-def _opencv_is_right(image: Image.Image, kind: str) -> bool:
-    if image.mode not in _FAST_MODES.get(kind, ()):
+def _opencv_is_right(image: Image.Image) -> bool:
+    if image.mode not in _FAST_MODES.get(image.format, ()):
         return False
     # libpng writes a warning to the terminal at every decode of an odd colour profile.
-    return kind != "PNG" or not ({"transparency", "icc_profile"} & image.info.keys())
+    return image.format != "PNG" or not ({"transparency", "icc_profile"} & image.info.keys())
 
 
 def _orientation(image: Image.Image) -> int:
@@ -179,12 +167,19 @@ def _orientation(image: Image.Image) -> int:
     # Pillow would take it from XMP where EXIF has none; OpenCV and browsers do not.
     for key in ("xmp", "XML:com.adobe.xmp"):
         image.info.pop(key, None)
+    # Not Pillow's own, which may have looked into XMP when the file was opened.
+    if "exif" in image.info:
+        return _exif_orientation(image.info["exif"])
     try:
-        if "exif" not in image.info:
-            return image.getexif().get(0x0112, 1)
-        # Not Pillow's own, which may have looked into XMP when the file was opened.
-        exif = Image.Exif()
-        exif.load(image.info["exif"])
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # a damaged block can make the parser raise anything, and no pixel is in it
+        return 1
+
+
+def _exif_orientation(block: bytes) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(block)
         return exif.get(0x0112, 1)
     except Exception:  # a damaged block can make the parser raise anything, and no pixel is in it
         return 1
@@ -233,15 +228,36 @@ def _deep_colours(data: bytes, deep: Deep, transparent: bool) -> np.ndarray:
     return pixels
 
 
-def _is_plain_jpeg(data: bytes) -> bool:
-    """Whether it is a JPEG that OpenCV reads rightly, told in a twentieth of Pillow's time."""
-    if not data.startswith(b"\xff\xd8"):
-        return False
+def _plain_jpeg(data: bytes, reduce: int) -> np.ndarray | None:
+    """Decode a whole JPEG of an ordinary kind; None when it is none, and Pillow has the word.
+
+    Its header is read in a twentieth of Pillow's time. OpenCV's decoder, whose pixels are the same,
+    asks for memory and gives it back at every picture, which can take as long as the decoding.
+    """
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in ("Gray", "YCbCr", "RGB") or not 0 < height * width <= MAX_PIXELS:
+            return None
+        orientation = _jpeg_orientation(data)
+        if orientation is None:
+            return None
+        least = {"min_height": -(-height // reduce), "min_width": -(-width // reduce)}
+        return _upright(simplejpeg.decode_jpeg(data, "RGB", **least), orientation)
     except ValueError:
-        return False
-    return colours in ("Gray", "YCbCr", "RGB") and 0 < height * width <= MAX_PIXELS
+        return None
+
+
+def _jpeg_orientation(data: bytes) -> int | None:
+    """What the segments before the picture data say; None where they can't be followed."""
+    at = 2
+    while (marker := data[at : at + 2]) not in (b"\xff\xda", b"\xff\xff"):
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        if marker[:1] != b"\xff":
+            return None
+        if marker == b"\xff\xe1" and data[at + 4 : at + 10] == b"Exif\0\0":
+            return _exif_orientation(data[at + 4 : end])
+        at = end
+    return 1 if marker == b"\xff\xda" else None
 
 
 def _strict_jpeg(data: bytes) -> np.ndarray | None:

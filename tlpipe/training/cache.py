@@ -19,7 +19,7 @@ from tlpipe.training.device import gpus
 from tlpipe.training.frozen import fingerprint
 from tlpipe.training.store import Store, touch
 
-VERSION = 4
+VERSION = 5
 AUTO_VIEWS = 4
 # Settings of a layer that its activations do not hang on; its weights have a key of their own.
 _NO_MATTER = ("name", "trainable", "seed", "initializer", "regularizer", "constraint")
