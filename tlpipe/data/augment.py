@@ -225,7 +225,7 @@ def _restart(numbers: np.random.Generator, py_random: random.Random, key: tuple[
     """
     digest = hashlib.blake2b(b"%d %d %d %d" % key, digest_size=64).digest()
     first, second = int.from_bytes(digest[:32]), int.from_bytes(digest[32:])
-    # Any state will do, and any odd increment (O'Neill 2014, HMC-CS-2014-0905, section 4.2).
+    # Any state will do, and any odd increment (O'Neill 2014, HMC-CS-2014-0905).
     state = {"state": first >> 128, "inc": first & ((1 << 128) - 1) | 1}
     numbers.bit_generator.state = {
         "bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0
