@@ -155,19 +155,22 @@ def _scores(scores: dict) -> dict:
 
 
 def result_of(rows: dict[str, list[dict]], epochs: int) -> dict:
-    ratios = {
-        key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
-        for key in ("step_two", "step_three", "training_seconds", "process_seconds")
-    }
-    ratios["step_two_again"] = common.median(rows["guide"], "step_two") / common.median(
-        rows["again"], "step_two"
-    )
-    means = {
+    result = {"epochs": epochs, "rows": rows}
+    if "guide" in rows:
+        result["ratios"] = {
+            key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
+            for key in ("step_two", "step_three", "training_seconds", "process_seconds")
+        } | {
+            "step_two_again": common.median(rows["guide"], "step_two")
+            / common.median(rows["again"], "step_two")
+        }
+    result["means"] = {
         who: {key: sum(row[key] for row in rows[who]) / len(rows[who]) for key in SCORES}
         for who in ("guide", "tlpipe")
+        if who in rows
     }
-    print(json.dumps({"ratios": ratios, "means": means}, indent=2))
-    return {"epochs": epochs, "rows": rows, "ratios": ratios, "means": means}
+    print(json.dumps({key: result.get(key) for key in ("ratios", "means")}, indent=2))
+    return result
 
 
 def main() -> None:
@@ -176,6 +179,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
         "--add", action="store_true", help="keep the seeds already in the results file"
+    )
+    parser.add_argument(
+        "--scores", action="store_true", help="tlpipe alone, to see what it scores by today's code"
     )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--data", choices=SETS, default="solar-cells")
@@ -195,6 +201,8 @@ def main() -> None:
     SETS[arguments.data](root)
     name = f"time_to_accuracy_{arguments.data}"
     rows = {"tlpipe": [], "again": [], "guide": []}
+    if arguments.scores:
+        name, rows = f"{name}_scores", {"tlpipe": []}
     if arguments.add:
         rows |= json.loads((common.HERE / "results" / f"{name}.json").read_text())["rows"]
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
