@@ -124,7 +124,7 @@ def test_another_seed_trains_another_model_on_the_same_split(folder, raw, whole)
 
 def test_sgd_trains_too(folder, raw):
     rate = "head.learning_rate=0.1"
-    tried = ["head.optimizer=sgd", rate, "head.epochs=4", "unfreeze.blocks=none"]
+    tried = ["head.optimizer=sgd", rate, "head.epochs=16", "unfreeze.blocks=none"]
     run_trial(spec(folder, raw, "sgd", *tried))
     history = read_json(folder / "sgd" / "stages" / "head" / "facts.json")["history"]
     assert history[-1]["loss"] < history[0]["loss"]
