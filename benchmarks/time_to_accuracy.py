@@ -157,19 +157,20 @@ def _scores(scores: dict) -> dict:
 def result_of(rows: dict[str, list[dict]], epochs: int) -> dict:
     result = {"epochs": epochs, "rows": rows}
     if "guide" in rows:
-        result["ratios"] = {
+        ratios = {
             key: common.median(rows["guide"], key) / common.median(rows["tlpipe"], key)
             for key in ("step_two", "step_three", "training_seconds", "process_seconds")
-        } | {
-            "step_two_again": common.median(rows["guide"], "step_two")
-            / common.median(rows["again"], "step_two")
         }
+        ratios["step_two_again"] = common.median(rows["guide"], "step_two") / common.median(
+            rows["again"], "step_two"
+        )
+        result["ratios"] = ratios
     result["means"] = {
         who: {key: sum(row[key] for row in rows[who]) / len(rows[who]) for key in SCORES}
         for who in ("guide", "tlpipe")
         if who in rows
     }
-    print(json.dumps({key: result.get(key) for key in ("ratios", "means")}, indent=2))
+    print(json.dumps({key: result[key] for key in ("ratios", "means") if key in result}, indent=2))
     return result
 
 

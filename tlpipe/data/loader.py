@@ -89,7 +89,6 @@ def batches(
 
 def epoch_order(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     """The order of an epoch's pictures: a permutation, and a pure function of its arguments."""
-    # The spawn key keeps this stream apart from those of the pictures, which have three numbers.
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
     return stream.permutation(np.asarray(indices, dtype=np.int64))
 
