@@ -96,7 +96,7 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(one(arguments.one)))
         return
-    from tlpipe.data.machine import has_amx
+    from tlpipe.data.machine import bfloat16_unit
 
     turns, rows = {}, {}
     for name in arguments.networks:
@@ -104,7 +104,13 @@ def main() -> None:
         turns[name].pop("process_seconds")
         rows[name] = compare(turns[name])
         print(name, rows[name], flush=True)
-        result = {"amx": has_amx(), "batch": BATCH, "blocks": BLOCKS, "rows": rows, "turns": turns}
+        result = {
+            "unit": bfloat16_unit(),
+            "batch": BATCH,
+            "blocks": BLOCKS,
+            "rows": rows,
+            "turns": turns,
+        }
         path = common.save("precision", result)
     print(common.table(rows), path, sep="\n")
 

@@ -32,17 +32,28 @@ def test_the_last_cache_is_a_size_or_unknown():
 
 
 @pytest.mark.parametrize(
-    ("text", "amx"),
+    ("vendor", "flags", "unit"),
     [
-        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\nbugs\t\t:\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx512_bf16\nbugs\t\t: amx_bf16\n", False),
-        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", False),
-        (None, False),
+        ("GenuineIntel", "fpu avx512_bf16 amx_bf16 amx_tile\nbugs\t\t:", "AMX"),
+        ("GenuineIntel", "fpu avx512_bf16\nbugs\t\t: amx_bf16", None),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16", "AVX-512"),
+        ("AuthenticAMD", "fpu avx2", None),
     ],
 )
-def test_amx_is_one_of_the_flags(tmp_path, monkeypatch, text, amx):
+def test_bfloat16_unit_follows_from_vendor_and_flags(tmp_path, monkeypatch, vendor, flags, unit):
+    one = f"processor\t: 0\nvendor_id\t: {vendor}\nmodel name\t: X\nflags\t\t: {flags}\n\n"
+    _processor(tmp_path, monkeypatch, one + one.replace(": 0", ": 1"))
+    assert machine.bfloat16_unit() == unit
+
+
+@pytest.mark.parametrize("text", ["processor\t: 0\nFeatures\t: fp asimd bf16\n", None])
+def test_no_bfloat16_unit_is_known_elsewhere(tmp_path, monkeypatch, text):
+    _processor(tmp_path, monkeypatch, text)
+    assert machine.bfloat16_unit() is None
+
+
+def _processor(tmp_path, monkeypatch, text):
     file = tmp_path / "cpuinfo"
     if text is not None:
         file.write_text(text)
     monkeypatch.setattr(machine, "_PROCESSOR", file)
-    assert machine.has_amx() == amx

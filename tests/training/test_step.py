@@ -209,20 +209,21 @@ def test_precision_follows_the_gpu(monkeypatch, known, policy):
 
 
 @pytest.mark.parametrize(
-    ("amx", "backend", "one_dnn", "policy"),
+    ("unit", "backend", "one_dnn", "policy"),
     [
-        (True, "tensorflow", "1", "mixed_bfloat16"),
-        (True, "tensorflow", "0", "float32"),
-        (True, "tensorflow", "False", "float32"),
-        (False, "tensorflow", "1", "float32"),
+        ("AMX", "tensorflow", "1", "mixed_bfloat16"),
+        ("AVX-512", "tensorflow", "1", "mixed_bfloat16"),
+        ("AMX", "tensorflow", "0", "float32"),
+        ("AMX", "tensorflow", "False", "float32"),
+        (None, "tensorflow", "1", "float32"),
         # It has not been measured there.
-        (True, "jax", "1", "float32"),
+        ("AMX", "jax", "1", "float32"),
     ],
 )
-def test_precision_follows_the_processor(monkeypatch, amx, backend, one_dnn, policy):
+def test_precision_follows_the_processor(monkeypatch, unit, backend, one_dnn, policy):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", one_dnn)
     monkeypatch.setattr(device, "gpus", list)
-    monkeypatch.setattr(device, "has_amx", lambda: amx)
+    monkeypatch.setattr(device, "bfloat16_unit", lambda: unit)
     monkeypatch.setattr(device.keras.backend, "backend", lambda: backend)
     assert device.resolve("auto").policy == policy
 

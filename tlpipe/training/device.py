@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tlpipe.data.machine import has_amx
+from tlpipe.data.machine import bfloat16_unit
 from tlpipe.errors import ConfigError
 from tlpipe.training.capability import compute_capability
 
@@ -39,10 +39,11 @@ def describe_device() -> str:
     return f"GPU {', '.join(found)}" if found else "CPU"
 
 
-def _has_quick_bfloat16() -> bool:
-    # Without oneDNN, which a person may have switched off, TensorFlow makes no use of AMX.
+def _quick_bfloat16() -> str | None:
+    # Without oneDNN, which a person may have switched off, TensorFlow makes no use of such units.
     one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() not in ("0", "false")
-    return keras.backend.backend() == "tensorflow" and one_dnn and has_amx()
+    usable = keras.backend.backend() == "tensorflow" and one_dnn
+    return bfloat16_unit() if usable else None
 
 
 def resolve(requested: str) -> Precision:
@@ -50,7 +51,7 @@ def resolve(requested: str) -> Precision:
 
     ``auto`` is bfloat16 on a GPU of compute capability 8.0 or more, and float16 with loss scaling
     on one of 7.0 or more (Micikevicius et al. 2018). On a CPU it is float32, but under TensorFlow
-    bfloat16 where the processor has AMX: see ``benchmarks/precision.py``.
+    bfloat16 where the processor is quicker with it: see ``benchmarks/precision.py``.
 
     Raises:
         ConfigError: an unknown precision, or float16 without a GPU.
@@ -73,8 +74,8 @@ def resolve(requested: str) -> Precision:
             f"Unknown precision '{requested}'.", todo="choose auto, float32, bfloat16 or float16"
         )
     if not gpus():
-        if _has_quick_bfloat16():
-            return Precision("mixed_bfloat16", "no GPU, but a processor with AMX")
+        if unit := _quick_bfloat16():
+            return Precision("mixed_bfloat16", f"no GPU, but a processor with {unit} for it")
         return Precision("float32", "no GPU")
     capability = compute_capability()
     if capability is not None and capability >= 8.0:
