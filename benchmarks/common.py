@@ -30,14 +30,16 @@ PACKAGES = [
 
 def machine() -> dict:
     """The processor, the cores this process may use, memory, and system."""
-    name = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
+    cpuinfo, said = Path("/proc/cpuinfo"), {}
     if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+        pairs = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+        said = {key.strip(): value.strip() for key, _, value in pairs}
+    # A virtual machine's name may be no more than "AMD EPYC": family and model tell which.
+    kind = {key: int(said[key]) for key in ("cpu family", "model") if key in said}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "processor": name,
+        "processor": said.get("model name", platform.processor()),
+        **kind,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_gb": round(memory / 1e9, 1),
         "system": platform.platform(),
