@@ -10,7 +10,8 @@ layers unfrozen and `fit` at 1e-5. Each run has a process of its own; tlpipe sta
 activation cache. The clock starts before the first picture is read and ends with the trained model;
 evaluation on the test part is not counted. tlpipe's scan and split are counted apart: the guide has
 no such thing, and both use the split they make. tlpipe computes in the precision that it chooses
-itself (`policy`; bfloat16 where the processor has AMX), the guide's loop in float32 as it stands.
+itself (`policy`; bfloat16 where the processor is quicker with it), the guide's loop in float32 as
+it stands.
 
 Step two is timed once more, as `again`, with the cache that the first run filled: what another run,
 or a trial of a search, takes that shares backbone, augmentation, split and seed with it.

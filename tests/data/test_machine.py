@@ -36,7 +36,7 @@ def test_the_last_cache_is_a_size_or_unknown():
     [
         ("GenuineIntel", "fpu avx512_bf16 amx_bf16 amx_tile\nbugs\t\t:", "AMX"),
         ("GenuineIntel", "fpu avx512_bf16\nbugs\t\t: amx_bf16", None),
-        ("AuthenticAMD", "fpu avx512f avx512_bf16", "AVX-512"),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16", "AVX512_BF16"),
         ("AuthenticAMD", "fpu avx2", None),
     ],
 )

@@ -212,7 +212,7 @@ def test_precision_follows_the_gpu(monkeypatch, known, policy):
     ("unit", "backend", "one_dnn", "policy"),
     [
         ("AMX", "tensorflow", "1", "mixed_bfloat16"),
-        ("AVX-512", "tensorflow", "1", "mixed_bfloat16"),
+        ("AVX512_BF16", "tensorflow", "1", "mixed_bfloat16"),
         ("AMX", "tensorflow", "0", "float32"),
         ("AMX", "tensorflow", "False", "float32"),
         (None, "tensorflow", "1", "float32"),

@@ -51,7 +51,7 @@ def last_cache() -> int | None:
 
 
 def bfloat16_unit() -> str | None:
-    """What of the processor multiplies bfloat16 faster than float32: ``AMX``, ``AVX-512``, or None.
+    """What multiplies bfloat16 faster than float32: ``AMX``, ``AVX512_BF16``, or None.
 
     AMX is in Intel's servers since 2023. AMD's processors since Zen 4 multiply twice as many
     numbers at once with AVX512_BF16 (measured on Zen 5); Intel's without AMX are not known to.
@@ -63,4 +63,4 @@ def bfloat16_unit() -> str | None:
     if "amx_bf16" in flags:
         return "AMX"
     amd = said.get("vendor_id", "").strip() == "AuthenticAMD"
-    return "AVX-512" if amd and "avx512_bf16" in flags else None
+    return "AVX512_BF16" if amd and "avx512_bf16" in flags else None

@@ -75,7 +75,7 @@ def resolve(requested: str) -> Precision:
         )
     if not gpus():
         if unit := _quick_bfloat16():
-            return Precision("mixed_bfloat16", f"no GPU, but a processor with {unit} for it")
+            return Precision("mixed_bfloat16", f"no GPU, but a processor with {unit}")
         return Precision("float32", "no GPU")
     capability = compute_capability()
     if capability is not None and capability >= 8.0:
