@@ -109,7 +109,8 @@ def _searched(root: Path, out: Path, epochs: int, trials: int, workers: int, *, 
     from tlpipe.search.search import search
 
     settings = {"tuner": "random", "trials": trials, "workers": workers}
-    file = read_search(_space_file(), leaders=1, confirm=confirm, **settings)
+    # All trials are those that keras-tuner proposes by itself, as the peer's are.
+    file = read_search(_space_file(), leaders=1, confirm=confirm, start=False, **settings)
     engine = Local(workers)
     found = search(
         file,

@@ -62,6 +62,9 @@ class Search(Settings):
     trials: Annotated[int, Field(ge=1, le=10_000)] = Field(
         20, description="how many; hyperband decides itself"
     )
+    start: bool = Field(
+        True, description="the first trial is the recipe as it is, where the space has its values"
+    )
     workers: Annotated[int, Field(ge=1, le=1024)] = Field(1, description="trials at the same time")
     stop: bool = Field(
         True, description="end a trial after step two that can't catch up with the best one"

@@ -26,6 +26,7 @@ from tlpipe.search.process import STEPS, with_batch
 from tlpipe.search.proposer import Proposer
 from tlpipe.search.record import Trial, best_first, write_csv
 from tlpipe.search.screen import Screen
+from tlpipe.search.space import starting
 from tlpipe.search.trial import BEFORE, Result, Spec
 from tlpipe.search.values import assignments
 from tlpipe.stages.inputs import MANIFEST
@@ -67,12 +68,24 @@ class Driver:
         self.trials: list[Trial] = []
         self.journal = Journal(folder / JOURNAL)
         self._engine, self._screen = engine, screen
-        self._proposer = Proposer(
-            file, maximize=self.maximize, max_epochs=pipeline.stages["unfreeze"].epochs
-        )
-        self._no_more = self._waits = False
         hyperband = file.search.tuner == "hyperband"
         self._most = math.inf if hyperband else file.search.trials
+        asked = file.search.start and not hyperband
+        start = starting(pipeline, file.space) if asked else None
+        self._begins_with_start = start is not None
+        self._proposer = Proposer(
+            file,
+            maximize=self.maximize,
+            max_epochs=pipeline.stages["unfreeze"].epochs,
+            start=start,
+        )
+        self._no_more = self._waits = False
+
+    @property
+    def start(self) -> Trial | None:
+        """The trial that is the recipe as it was; None where none is, or it did not end well."""
+        first = self.trials[0] if self._begins_with_start and self.trials else None
+        return first if first is not None and first.status == "completed" else None
 
     @property
     def base(self) -> Path:

@@ -1,7 +1,8 @@
 """Which of the best can be told apart: run again with other seeds, and compared with the noise.
 
 The best of many trials is partly the luckiest. Runs with seeds that no choice was made on say what
-it is worth; the recipe that the search started from is run with the same seeds.
+it is worth; the recipe that the search started from is run with the same seeds, and where it was a
+trial it may win, too.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Leader:
     """A recipe that was run again.
 
     Attributes:
-        name: the trial's, or ``start`` for the recipe without the search.
+        name: the trial's, or ``start`` for the starting recipe where it was no trial.
         trial: None for the latter.
         first: its score in the search; None for the latter.
         scores: with the other seeds.
@@ -57,15 +58,17 @@ class Ranking:
         leaders: with the starting recipe among them, where it was run.
         noise: standard deviation from seed to seed, pooled; None when it was not measured.
         apart: a smaller difference of two means is not told from chance; None likewise.
+        start: name of the leader that is the starting recipe.
     """
 
     leaders: tuple[Leader, ...]
     noise: float | None = None
     apart: float | None = None
+    start: str = START
 
     @property
     def winner(self) -> Leader:
-        """The best one that the search proposed."""
+        """The best one that was a trial."""
         return next(leader for leader in self.leaders if leader.trial is not None)
 
     def equals(self) -> list[str]:
@@ -81,10 +84,15 @@ def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
     """Runs the leaders, and the starting recipe, again with other seeds; each of them once."""
     search = driver.file.search
     best = different(best_first(driver.trials, driver.maximize))[: search.leaders]
+    start = driver.start
+    if start is not None and all(trial.values != start.values for trial in best):
+        best.append(start)
+    name = START if start is None else start.name
     if not search.confirm:
-        return rank([Leader(t.name, t, t.score, ()) for t in best], driver.maximize)
+        return rank([Leader(t.name, t, t.score, ()) for t in best], driver.maximize, name)
+    again = best if start is not None else [None, *best]
     # Runs side by side have different seeds, or they would fill the same cache together.
-    wanted = [(trial, seed) for trial in (None, *best) for seed in _seeds(driver)]
+    wanted = [(trial, seed) for trial in again for seed in _seeds(driver)]
     known = {
         (event["leader"], event["seed"]): event
         for event in driver.journal.events()
@@ -103,13 +111,15 @@ def confirm(driver: Driver, engine: Engine, screen: Screen) -> Ranking:
         driver.journal.append(event)
         known[_name(trial), seed] = event
         screen.confirmed(_name(trial), seed, result)
-    leaders = [Leader(START, None, None, _scores(known, START, driver))]
-    leaders += [Leader(t.name, t, t.score, _scores(known, t.name, driver)) for t in best]
+    leaders = [
+        Leader(_name(t), t, None if t is None else t.score, _scores(known, _name(t), driver))
+        for t in again
+    ]
     confirmed = [leader for leader in leaders if leader.scores]
     if all(leader.trial is None for leader in confirmed):
         # None of them ran with another seed: the search's own scores are all there is.
         confirmed = [Leader(t.name, t, t.score, ()) for t in best]
-    return rank(confirmed, driver.maximize)
+    return rank(confirmed, driver.maximize, name)
 
 
 def different(trials: Sequence[Trial]) -> list[Trial]:
@@ -162,7 +172,7 @@ def _submit(driver: Driver, engine: Engine, trial: Trial | None, seed: int):
     return engine.submit(spec, driver.batch_sizes(spec.assignments), driver.memory)
 
 
-def rank(leaders: Sequence[Leader], maximize: bool) -> Ranking:
+def rank(leaders: Sequence[Leader], maximize: bool, start: str = START) -> Ranking:
     """Sorts the leaders by their mean and says how much of it is noise.
 
     The least difference is Fisher's: Student's t at 95 %, times the pooled standard deviation from
@@ -172,37 +182,39 @@ def rank(leaders: Sequence[Leader], maximize: bool) -> Ranking:
     repeated = [leader for leader in ordered if len(leader.scores) > 1]
     freedom = sum(len(leader.scores) - 1 for leader in repeated)
     if not freedom:
-        return Ranking(tuple(ordered))
+        return Ranking(tuple(ordered), start=start)
     squares = sum(float(np.var(x.scores)) * len(x.scores) for x in repeated)
     noise = math.sqrt(squares / freedom)
     seeds = np.mean([len(leader.scores) for leader in repeated])
     apart = float(student.ppf((1 + CONFIDENCE) / 2, freedom) * noise * math.sqrt(2 / seeds))
-    return Ranking(tuple(ordered), noise, apart)
+    return Ranking(tuple(ordered), noise, apart, start)
 
 
 def sentence(ranking: Ranking, objective: str, seeds: int) -> str:
     """What may be said of the winner, and what not."""
     best = ranking.winner
+    unchanged = best.name == ranking.start
+    who = f"Trial {best.name}{', the recipe you started from,' if unchanged else ''}"
     if ranking.apart is None:
         again = f" with another seed ({best.first:.4f} in the search)" if best.scores else ""
         return (
-            f"Trial {best.name} has the best validation {objective}, {best.mean:.4f}{again}. How "
+            f"{who} has the best validation {objective}, {best.mean:.4f}{again}. How "
             "much of that is luck was not measured: --confirm 3 runs the leaders with other seeds."
         )
     text = (
-        f"Trial {best.name} has the best mean validation {objective} over {seeds} other seeds, "
+        f"{who} has the best mean validation {objective} over {seeds} other seeds, "
         f"{best.mean:.4f} ({best.first:.4f} in the search). From seed to seed it varies by "
         f"{ranking.noise:.4f}; differences under {ranking.apart:.4f} can't be told from chance."
     )
     equals = ranking.equals()
-    trials = [name for name in equals if name != START]
+    trials = [name for name in equals if name != ranking.start]
     if trials:
         text += f" So {' and '.join(trials)} may be as good."
-    start = next((leader for leader in ranking.leaders if leader.name == START), None)
-    if start is None:
+    start = next((leader for leader in ranking.leaders if leader.name == ranking.start), None)
+    if start is None or unchanged:
         return text
     change = abs(best.mean - start.mean)
-    if START in equals:
+    if start.name in equals:
         return text + (
             f" The recipe you started from has {start.mean:.4f}: these runs can't tell the winner "
             f"from it (a difference of {change:.4f})."

@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner
 from sklearn.exceptions import ConvergenceWarning
 
-from tlpipe.config.search import Search, SearchFile
+from tlpipe.config.search import Scalar, Search, SearchFile
 from tlpipe.search.space import hyperparameters
 from tlpipe.search.values import Values, rounded
 
@@ -41,10 +41,22 @@ class Proposer:
     state. The same events in the same order make the same oracle, so the journal is the state.
     """
 
-    def __init__(self, file: SearchFile, *, maximize: bool, max_epochs: int):
+    def __init__(
+        self,
+        file: SearchFile,
+        *,
+        maximize: bool,
+        max_epochs: int,
+        start: dict[str, Scalar] | None = None,
+    ):
+        """``start`` are the first trial's values, as keras-tuner holds them; None: it draws them.
+
+        Hyperband draws them always: it has a whole round of first trials.
+        """
         self._space = file.space
         self._oracle = _oracle(file, maximize, max_epochs)
         self._oracle.verbose = 0
+        self._oracle.start = start
 
     def propose(self) -> Proposal | str | None:
         """The next trial; ``"wait"`` until another one ends; None when there are no more."""
@@ -90,11 +102,22 @@ class _InMemory:
         pass
 
 
-class _Random(_InMemory, keras_tuner.oracles.RandomSearchOracle):
+class _FromTheStart(_InMemory):
+    """The first trial's values are given, so that what is learned later is measured by them."""
+
+    start: dict[str, Scalar] | None = None
+
+    def populate_space(self, trial_id):
+        if self.start is None or self.trials:
+            return super().populate_space(trial_id)
+        return {"status": "RUNNING", "values": dict(self.start)}
+
+
+class _Random(_FromTheStart, keras_tuner.oracles.RandomSearchOracle):
     pass
 
 
-class _Bayesian(_InMemory, keras_tuner.oracles.BayesianOptimizationOracle):
+class _Bayesian(_FromTheStart, keras_tuner.oracles.BayesianOptimizationOracle):
     pass
 
 

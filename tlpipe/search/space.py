@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
 
-from tlpipe.config.search import Knob, Scalar, fractional
+from tlpipe.config.search import Knob, Scalar, fractional, names
+from tlpipe.config.settings import Pipeline
 from tlpipe.errors import ConfigError
 from tlpipe.search.values import OWN_NAME, as_yaml
 
@@ -38,14 +40,56 @@ def hyperparameters(space: Mapping[str, tuple[Knob, ...]]) -> keras_tuner.HyperP
         for key, knob in ready:
             with contextlib.ExitStack() as stack:
                 for parent, wanted in knob.when.items():
-                    listed = list(wanted) if isinstance(wanted, tuple) else [wanted]
                     code = _coded(space[parent][0].choice or ())
-                    scope = found.conditional_scope(parent, [code(value) for value in listed])
+                    coded = [code(value) for value in _several(wanted)]
+                    scope = found.conditional_scope(parent, coded)
                     stack.enter_context(scope)
                 _register(found, key, knob)
         known |= {key for key, _ in ready}
         waiting = [item for item in waiting if item not in ready]
     return found
+
+
+def starting(pipeline: Pipeline, space: Mapping[str, tuple[Knob, ...]]) -> dict[str, Scalar] | None:
+    """The recipe's own values as keras-tuner names and holds them; None where the space lacks one.
+
+    Settings that have one key must have one value in the recipe.
+    """
+    own: dict[str, Any] = {}
+    for key in space:
+        listed = [_setting(pipeline, name) for name in names(key)]
+        if any(value != listed[0] for value in listed):
+            return None
+        own[key] = listed[0]
+    found: dict[str, Scalar] = {}
+    for key, knobs in space.items():
+        for number, knob in enumerate(knobs):
+            if not all(own[parent] in _several(wanted) for parent, wanted in knob.when.items()):
+                continue
+            if not _holds(knob, own[key]):
+                return None
+            code = _coded(knob.choice) if knob.choice is not None else lambda value: value
+            found[key if len(knobs) == 1 else f"{key}{OWN_NAME}{number}"] = code(own[key])
+    return found
+
+
+def _setting(pipeline: Pipeline, name: str) -> Any:
+    stage, _, field = name.partition(".")
+    value = getattr(pipeline.stages[stage], field)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _several(wanted: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _holds(knob: Knob, value: Any) -> bool:
+    if knob.choice is not None:
+        return value in knob.choice
+    if not isinstance(value, int | float) or not knob.low <= value <= knob.high:
+        return False
+    steps = (value - knob.low) / (knob.step or 1)
+    return knob.step is None or math.isclose(steps, round(steps), abs_tol=1e-6)
 
 
 def _register(found: keras_tuner.HyperParameters, key: str, knob: Knob) -> None:
