@@ -110,3 +110,17 @@ def test_a_trial_that_goes_on_keeps_the_batches_it_got_along_with(small, tmp_pat
         "head": 32,
         "unfreeze": 32,
     }
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_first_trial_is_the_recipe_as_it_is_unless_refused(small, tmp_path, asked):
+    def then(engine, folder):
+        engine.end(folder.name)
+
+    driver = make(tmp_path, small, Steered(False, then), start=asked, trials=2)
+    assert driver.start is None
+    driver.run()
+    own = [f"unfreeze.blocks={driver.pipeline.stages['unfreeze'].blocks}", "head.hidden=[]"]
+    tried = driver.tried(driver.trials[0])
+    assert (set(own) <= set(tried) and "head.learning_rate=0.004" in tried) == asked
+    assert driver.start is (driver.trials[0] if asked else None)

@@ -46,6 +46,22 @@ def test_a_winner_that_is_no_better_than_the_start_is_said_to_be_none():
     assert "WORSE" in sentence(worse, "log_loss", 2)
 
 
+def test_a_start_that_was_a_trial_wins_where_none_is_better():
+    kept = [leader(0, 0.91, 0.905, 0.915), leader(3, 0.93, 0.87, 0.88)]
+    ranking = rank(kept, maximize=True, start="0000")
+    assert ranking.winner.name == "0000"
+    said = sentence(ranking, "auc", 2)
+    assert said.startswith("Trial 0000, the recipe you started from, has the best mean validation")
+    assert "The recipe you started from has" not in said
+    better = rank([leader(0, 0.91, 0.8, 0.81), kept[1]], maximize=True, start="0000")
+    assert better.winner.name == "0003"
+    assert "from has 0.8050: the winner is 0.0700 better." in sentence(better, "auc", 2)
+    near = rank([leader(0, 0.91, 0.87, 0.875), kept[1]], maximize=True, start="0000")
+    said = sentence(near, "auc", 2)
+    assert "can't tell the winner from it" in said
+    assert "0000 may be as good" not in said
+
+
 def test_one_other_seed_measures_no_luck_and_hides_no_figure():
     ranking = rank([leader(3, 0.93, 0.90), leader(None, None, 0.88)], maximize=True)
     said = sentence(ranking, "auc", 1)
@@ -156,9 +172,35 @@ def test_leaders_that_would_not_run_again_are_judged_by_the_search_alone():
         pipeline=SimpleNamespace(seed=0),
         maximize=True,
         trials=[Trial(1, {}, status="completed", score=0.9)],
+        start=None,
         tried=lambda trial: [],
         journal=SimpleNamespace(events=lambda: events),
     )
     ranking = confirm(driver, None, None)
     assert ranking.winner.name == "0001"
     assert ranking.winner.mean == 0.9
+
+
+def test_a_start_that_was_a_trial_is_run_again_once_and_may_win():
+    events = [
+        {"event": "confirm", "leader": name, "seed": 1, "score": score}
+        for name, score in (("0000", 0.9), ("0002", 0.8))
+    ]
+    first, middle, best = (
+        Trial(number, {"head.dropout": number / 10}, status="completed", score=0.5 + number / 10)
+        for number in range(3)
+    )
+    driver = SimpleNamespace(
+        file=SimpleNamespace(search=Search(leaders=1, confirm=1)),
+        pipeline=SimpleNamespace(seed=0),
+        maximize=True,
+        trials=[first, middle, best],
+        start=first,
+        tried=lambda trial: [],
+        journal=SimpleNamespace(events=lambda: events),
+    )
+    # An engine would be asked for what the journal does not know.
+    ranking = confirm(driver, None, None)
+    assert [leader.name for leader in ranking.leaders] == ["0000", "0002"]
+    assert ranking.winner.trial is first
+    assert ranking.start == "0000"

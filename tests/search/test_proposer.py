@@ -6,15 +6,17 @@ from tlpipe.config.search import Knob, Search, SearchFile, read_search
 from tlpipe.search.journal import Journal
 from tlpipe.search.proposer import FIRST, Proposer
 
+START = {"unfreeze.blocks": 3, "head.learning_rate": 0.0042, "head.dropout": 0.2}
 
-def make(tuner, space=None, seed=0, trials=30):
+
+def make(tuner, space=None, seed=0, trials=30, start=None):
     space = space or {
         key: knobs
         for key, knobs in read_search().space.items()
         if key in ("unfreeze.blocks", "head.learning_rate", "head.dropout")
     }
     file = SearchFile(seed=seed, search=Search(tuner=tuner, trials=trials), space=space)
-    return Proposer(file, maximize=True, max_epochs=9)
+    return Proposer(file, maximize=True, max_epochs=9, start=start)
 
 
 def score(proposal):
@@ -46,6 +48,23 @@ def test_replaying_the_events_goes_on_as_if_nothing_had_happened(tuner):
         replayed.finish(proposal.number, None if failed else score(proposal), "planted")
     assert drive(replayed, FIRST + 3, FIRST + 1) == whole[FIRST + 1 :]
     assert len({tuple(p.values.items()) for p in whole}) > 3
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_the_first_trial_is_the_given_one_and_the_others_learn_from_it(tuner):
+    made = drive(make(tuner, start=START), FIRST + 3)
+    assert made[0].values == START
+    # What is drawn at random does not hang on it.
+    without = [proposal.values for proposal in drive(make(tuner), FIRST - 2)]
+    assert [proposal.values for proposal in made[1 : FIRST - 1]] == without
+    assert START not in [proposal.values for proposal in made[1:]]
+    replayed = make(tuner, start=START)
+    assert drive(replayed, FIRST + 3) == made
+
+
+def test_hyperband_draws_its_first_round_itself():
+    made = drive(make("hyperband", start=START), 4)
+    assert [p.values for p in made] == [p.values for p in drive(make("hyperband"), 4)]
 
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian"])

@@ -6,7 +6,7 @@ from tlpipe.config.search import SPACE, Search, read_search
 from tlpipe.config.settings import STAGE_SETTINGS
 from tlpipe.errors import ConfigError
 from tlpipe.search.recipe import check, recipe
-from tlpipe.search.space import hyperparameters
+from tlpipe.search.space import hyperparameters, starting
 from tlpipe.search.values import as_yaml, assignments, rounded, text_of
 
 
@@ -195,3 +195,52 @@ def test_settings_that_depend_on_one_another_are_refused(tmp_path):
     )
     with pytest.raises(ConfigError, match="in a circle"):
         hyperparameters(found)
+
+
+def start_of(folder, small, lines, *assignments):
+    file = read_search(written(folder, "space:\n" + lines))
+    found = starting(validate(recipe(file, str(small), list(assignments))), file.space)
+    return found if found is None else rounded(found, file.space)
+
+
+def test_the_recipes_own_values_are_found_in_the_default_space(small):
+    file = read_search()
+    raw = recipe(file, str(small), [])
+    found = starting(validate(raw), file.space)
+    values = rounded(found, file.space)
+    assert list(values) == list(file.space)
+    # Laid over the recipe they change nothing.
+    assert validate(override(raw, assignments(values, file.space))) == validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("line", "assignment", "held"),
+    [
+        ("unfreeze.blocks: {choice: [1, 2]}", "unfreeze.blocks=2", True),
+        ("unfreeze.blocks: {choice: [1, 2]}", "unfreeze.blocks=3", False),
+        ("head.epochs: {low: 4, high: 10, step: 2}", "head.epochs=8", True),
+        ("head.epochs: {low: 4, high: 10, step: 2}", "head.epochs=7", False),
+        ("head.dropout: {low: 0.0, high: 0.5, step: 0.1}", "head.dropout=0.3", True),
+        ("head.dropout: {low: 0.0, high: 0.5, step: 0.1}", "head.dropout=0.6", False),
+        ("head.clip_norm: {low: 0.5, high: 2}", "head.clip_norm=null", False),
+        # Both steps have one value in the space, and two in the recipe.
+        ("head.batch_size, unfreeze.batch_size: {choice: [16, 32]}", "head.batch_size=16", False),
+    ],
+)
+def test_a_recipe_outside_the_space_is_no_trial(small, tmp_path, line, assignment, held):
+    assert (start_of(tmp_path, small, f"  {line}\n", assignment) is not None) == held
+
+
+def test_what_depends_on_another_setting_starts_only_where_that_has_its_value(small, tmp_path):
+    lines = (
+        "  unfreeze.optimizer: {choice: [adamw, sgd]}\n"
+        "  unfreeze.learning_rate:\n"
+        "    - {low: 0.00003, high: 0.001, log: true, when: {unfreeze.optimizer: adamw}}\n"
+        "    - {low: 0.001, high: 0.03, log: true, when: {unfreeze.optimizer: sgd}}\n"
+        "  head.clip_norm: {low: 2, high: 3, when: {unfreeze.optimizer: sgd}}\n"
+    )
+    found = start_of(tmp_path, small, lines)
+    assert found == {"unfreeze.optimizer": "adamw", "unfreeze.learning_rate": 0.0001}
+    asked = ["unfreeze.optimizer=sgd", "unfreeze.learning_rate=0.01", "head.clip_norm=2.5"]
+    found = start_of(tmp_path, small, lines, *asked)
+    assert list(found.values()) == ["sgd", 0.01, 2.5]
