@@ -35,7 +35,7 @@ def machine() -> dict:
         pairs = (line.partition(":") for line in cpuinfo.read_text().splitlines())
         said = {key.strip(): value.strip() for key, _, value in pairs}
     # A virtual machine's name may be no more than "AMD EPYC": family and model tell which.
-    kind = {key: int(said[key]) for key in ("cpu family", "model") if key in said}
+    kind = {key: said[key] for key in ("cpu family", "model") if key in said}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": said.get("model name", platform.processor()),

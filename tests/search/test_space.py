@@ -223,6 +223,8 @@ def test_the_recipes_own_values_are_found_in_the_default_space(small):
         ("head.dropout: {low: 0.0, high: 0.5, step: 0.1}", "head.dropout=0.3", True),
         ("head.dropout: {low: 0.0, high: 0.5, step: 0.1}", "head.dropout=0.6", False),
         ("head.clip_norm: {low: 0.5, high: 2}", "head.clip_norm=null", False),
+        # A trial has four digits.
+        ("head.learning_rate: {low: 0.001, high: 0.01}", "head.learning_rate=0.0012346", False),
         # Both steps have one value in the space, and two in the recipe.
         ("head.batch_size, unfreeze.batch_size: {choice: [16, 32]}", "head.batch_size=16", False),
     ],

@@ -106,6 +106,11 @@ SPACE: dict[str, Any] = {
 }
 
 
+def several(wanted: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    """The values that a ``when`` waits for, also where it names one alone."""
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
 def names(key: str) -> list[str]:
     """The settings that one key of the space sets together: ``a.x, b.x`` is two."""
     return [part.strip() for part in key.split(",")]
@@ -180,7 +185,7 @@ def _check_parent(
             todo=f"give '{parent}' one entry with a 'choice'",
         )
     values = space[parent][0].choice
-    for value in wanted if isinstance(wanted, tuple) else (wanted,):
+    for value in several(wanted):
         if value not in values:
             listed = ", ".join(map(str, values))
             raise ConfigError(

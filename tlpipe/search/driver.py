@@ -328,7 +328,7 @@ def describe(folder: Path, file: SearchFile, raw: dict[str, Any]) -> str:
         if path.read_text(encoding="utf-8") != text:
             raise RunError(
                 f"The folder '{folder}' holds another search.",
-                cause="its space, its recipe, its seed or its tuner differ",
+                cause="its space, recipe, seed, tuner or start differ, or another version began it",
                 todo="choose a new folder with --out, or ask for the same as before",
             )
         return text

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from tlpipe.config.load import FINETUNE, override, validate
-from tlpipe.config.search import FIXED, Knob, SearchFile, names
+from tlpipe.config.search import FIXED, Knob, SearchFile, names, several
 from tlpipe.config.settings import Pipeline
 from tlpipe.config.source import whole
 from tlpipe.errors import ConfigError, TlpipeError
@@ -85,21 +85,17 @@ def _together(key: str, knob: Knob, value: Any, space: Mapping[str, tuple[Knob, 
     while waiting:
         for parent, wanted in waiting.pop().when.items():
             if parent not in held:
-                held[parent] = _listed(wanted)[0]
+                held[parent] = several(wanted)[0]
                 waiting += space[parent]
     for other, knobs in space.items():
         for entry in knobs:
             holds = all(
-                parent in held and held[parent] in _listed(wanted)
+                parent in held and held[parent] in several(wanted)
                 for parent, wanted in entry.when.items()
             )
             if entry.when and holds and other not in held:
                 held[other] = entry.ends()[0]
     return [f"{name}={as_yaml(v)}" for key, v in held.items() for name in names(key)]
-
-
-def _listed(wanted: Any) -> list[Any]:
-    return list(wanted) if isinstance(wanted, tuple) else [wanted]
 
 
 def _check_value(

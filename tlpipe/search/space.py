@@ -9,10 +9,10 @@ from typing import Any
 
 import keras_tuner
 
-from tlpipe.config.search import Knob, Scalar, fractional, names
+from tlpipe.config.search import Knob, Scalar, fractional, names, several
 from tlpipe.config.settings import Pipeline
 from tlpipe.errors import ConfigError
-from tlpipe.search.values import OWN_NAME, as_yaml
+from tlpipe.search.values import OWN_NAME, as_yaml, tidy
 
 
 def hyperparameters(space: Mapping[str, tuple[Knob, ...]]) -> keras_tuner.HyperParameters:
@@ -24,7 +24,7 @@ def hyperparameters(space: Mapping[str, tuple[Knob, ...]]) -> keras_tuner.HyperP
     found = keras_tuner.HyperParameters()
     # keras-tuner loses values where two of its parameters have one name.
     waiting = [
-        (key if len(knobs) == 1 else f"{key}{OWN_NAME}{number}", knob)
+        (_own_name(key, number, knobs), knob)
         for key, knobs in space.items()
         for number, knob in enumerate(knobs)
     ]
@@ -41,7 +41,7 @@ def hyperparameters(space: Mapping[str, tuple[Knob, ...]]) -> keras_tuner.HyperP
             with contextlib.ExitStack() as stack:
                 for parent, wanted in knob.when.items():
                     code = _coded(space[parent][0].choice or ())
-                    coded = [code(value) for value in _several(wanted)]
+                    coded = [code(value) for value in several(wanted)]
                     scope = found.conditional_scope(parent, coded)
                     stack.enter_context(scope)
                 _register(found, key, knob)
@@ -64,23 +64,24 @@ def starting(pipeline: Pipeline, space: Mapping[str, tuple[Knob, ...]]) -> dict[
     found: dict[str, Scalar] = {}
     for key, knobs in space.items():
         for number, knob in enumerate(knobs):
-            if not all(own[parent] in _several(wanted) for parent, wanted in knob.when.items()):
+            if not all(own[parent] in several(wanted) for parent, wanted in knob.when.items()):
                 continue
-            if not _holds(knob, own[key]):
+            # A trial has four digits: with more it would not be the recipe.
+            if not _holds(knob, own[key]) or tidy(own[key], knobs) != own[key]:
                 return None
             code = _coded(knob.choice) if knob.choice is not None else lambda value: value
-            found[key if len(knobs) == 1 else f"{key}{OWN_NAME}{number}"] = code(own[key])
+            found[_own_name(key, number, knobs)] = code(own[key])
     return found
+
+
+def _own_name(key: str, number: int, knobs: tuple[Knob, ...]) -> str:
+    return key if len(knobs) == 1 else f"{key}{OWN_NAME}{number}"
 
 
 def _setting(pipeline: Pipeline, name: str) -> Any:
     stage, _, field = name.partition(".")
     value = getattr(pipeline.stages[stage], field)
     return list(value) if isinstance(value, tuple) else value
-
-
-def _several(wanted: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
-    return wanted if isinstance(wanted, tuple) else (wanted,)
 
 
 def _holds(knob: Knob, value: Any) -> bool:

@@ -23,10 +23,11 @@ def as_yaml(value: Any) -> str:
 def rounded(values: Mapping[str, Any], space: Mapping[str, tuple[Knob, ...]]) -> Values:
     """Proposed values as they are tried, noted and shown: of the space only, four digits."""
     found = {name.partition(OWN_NAME)[0]: value for name, value in values.items()}
-    return {key: _tidy(found[key], space[key]) for key in space if key in found}
+    return {key: tidy(found[key], space[key]) for key in space if key in found}
 
 
-def _tidy(value: Scalar, knobs: tuple[Knob, ...]) -> Scalar:
+def tidy(value: Scalar, knobs: tuple[Knob, ...]) -> Scalar:
+    """A value of the space as a trial has it."""
     # keras-tuner makes 0 and 1 of false and true.
     for choice in (choice for knob in knobs for choice in knob.choice or ()):
         if isinstance(choice, bool) and choice == value:
